@@ -1,0 +1,1 @@
+"""Configuration files -> typed settings, each error with its place in the file."""

@@ -1,0 +1,267 @@
+"""Every setting there is, typed: the models behind `gateway check`, `gateway schema` and the reference.
+
+Models check shapes and ranges. What needs a room's own knowledge (patterns, paths, the answers language)
+is checked by that room's compiler, which is given its model and a `Report`. Durations are seconds, sizes
+are bytes once validated.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.settings.units import Duration, Secret, Size
+
+
+class Settings(BaseModel):
+    """Base of all blocks: unknown keys are errors, values never appear in error texts, nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+
+# --- gateway.yaml --------------------------------------------------------------------------------
+
+
+class Listen(Settings):
+    """Where partners connect."""
+
+    address: str = Field("127.0.0.1:8080", description="host:port to listen on; [::1]:8080 for IPv6")
+    trusted_proxies: tuple[str, ...] = Field((), description="networks (CIDR) whose X-Forwarded-For is believed")
+
+
+class Admin(Settings):
+    """Where ops look: /metrics /healthz /readyz."""
+
+    address: str = Field("127.0.0.1:9090", description="host:port of the admin port")
+    users: Path | None = Field(None, description="htpasswd file for /metrics; needed off loopback")
+
+
+class Limits(Settings):
+    """What one host takes from strangers."""
+
+    body: Size = Field(64 * 1024, ge=1, le=16 * 1024 * 1024, description="largest body")
+    head: Size = Field(16 * 1024, ge=1024, le=64 * 1024, description="largest request head, request line included")
+    fields: int = Field(200, ge=1, le=5000, description="fields in one lead")
+    header_time: Duration = Field(5.0, gt=0, le=120, description="first byte to end of the head")
+    body_time: Duration = Field(10.0, gt=0, le=300, description="end of the head to end of the body")
+    idle_time: Duration = Field(15.0, gt=0, le=3600, description="a connection without a request")
+    connections: int = Field(10_000, ge=1, description="open connections")
+    connections_per_address: int = Field(1000, ge=1, description="open connections of one client address")
+    in_flight: int = Field(512, ge=1, description="submissions being worked on at once")
+
+
+class Drain(Settings):
+    """How a stop goes: readiness turns red, `wait`, stop accepting, at most `finish` for what is in flight."""
+
+    wait: Duration = Field(5.0, ge=0, le=300, description="from red readiness to closed listener")
+    finish: Duration = Field(15.0, ge=0, le=600, description="time for submissions in flight")
+
+
+class Metrics(Settings):
+    """Bounds of what is counted."""
+
+    partners: int = Field(200, ge=0, description="partner label values, by file order; the rest is `other`")
+
+
+class Log(Settings):
+    """What is logged."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is written")
+
+
+class GatewaySettings(Settings):
+    """The top file, `gateway.yaml`."""
+
+    listen: Listen | str = Field(Listen(), description="host:port, or a block")
+    admin: Admin | str = Field(Admin(), description="host:port, or a block")
+    limits: Limits = Limits()
+    drain: Drain = Drain()
+    id_key: Secret | None = Field(None, description="key of the hashes that stand for IDs which must not be shown")
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+    programs: tuple[str, ...] = Field(min_length=1, description="program files; globs relative to this file")
+
+
+# --- programs/*.yaml -----------------------------------------------------------------------------
+
+
+class Auth(Settings):
+    """HTTP basic authentication of partners (RFC 7617)."""
+
+    realm: str = Field("leads", min_length=1, max_length=100, description="shown in WWW-Authenticate")
+    users: Path = Field(description="htpasswd file: argon2id or bcrypt, up to two lines a user")
+
+
+class FieldSettings(Settings):
+    """What every field may say, whatever its type."""
+
+    required: bool = False
+    aliases: tuple[str, ...] = Field((), description="other names this field may arrive under")
+    min_length: int | None = Field(None, ge=0, description="characters, after trimming")
+    max_length: int | None = Field(None, ge=1, description="characters, after trimming")
+    pattern: str | None = Field(None, max_length=500, description="RE2 pattern that the whole value matches")
+
+
+class StringField(FieldSettings):
+    type: Literal["string"]
+
+
+class IntegerField(FieldSettings):
+    type: Literal["integer"]
+    min: int | None = None
+    max: int | None = None
+
+
+class DecimalField(FieldSettings):
+    type: Literal["decimal"]
+    min: str | None = Field(None, description="smallest value")
+    max: str | None = Field(None, description="largest value")
+    places: int | None = Field(None, ge=0, le=20, description="most decimals")
+
+
+class EmailField(FieldSettings):
+    type: Literal["email"]
+
+
+class PhoneField(FieldSettings):
+    type: Literal["phone"]
+    region: str = Field("US", pattern="^[A-Z]{2}$", description="ISO 3166 country whose national form is understood")
+
+
+class UsStateField(FieldSettings):
+    type: Literal["us_state"]
+
+
+class PostalCodeField(FieldSettings):
+    type: Literal["postal_code"]
+    country: Literal["US", "CA", "GB"] = "US"
+
+
+class DateField(FieldSettings):
+    type: Literal["date"]
+    formats: tuple[str, ...] = Field(("%Y-%m-%d",), min_length=1, description="strptime formats, first match wins")
+    min_age: int | None = Field(None, ge=0, le=150, description="full years on the program's today, at least")
+    max_age: int | None = Field(None, ge=0, le=150, description="full years on the program's today, at most")
+
+
+class EnumField(FieldSettings):
+    type: Literal["enum"]
+    values: tuple[str, ...] = Field(min_length=1, description="the words that are allowed, as sent")
+
+
+AnyField = Annotated[
+    Union[
+        StringField,
+        IntegerField,
+        DecimalField,
+        EmailField,
+        PhoneField,
+        UsStateField,
+        PostalCodeField,
+        DateField,
+        EnumField,
+    ],
+    Field(discriminator="type"),
+]
+
+
+class LeadSettings(Settings):
+    """What a lead of this program looks like."""
+
+    accept: tuple[Literal["form", "json", "xml"], ...] = Field(
+        ("form", "json", "xml"), min_length=1, description="encodings taken from partners"
+    )
+    unknown_fields: Literal["forward", "drop", "reject"] = "forward"
+    fields: dict[str, AnyField] = Field(default_factory=dict, description="name: {type: …}; order is the order of faults")
+
+
+class UpstreamAuth(Settings):
+    """Basic credentials of the gateway at the legacy endpoint."""
+
+    user: str = Field(min_length=1)
+    password: Secret
+
+
+class UpstreamTls(Settings):
+    """How the legacy endpoint's certificate is verified."""
+
+    ca: Path | None = Field(None, description="PEM file of the authorities to trust instead of the system's")
+
+
+class Timeouts(Settings):
+    """Of one exchange; `total` must fit inside the program's deadline."""
+
+    connect: Duration = Field(2.0, gt=0, description="name lookup, TCP and TLS")
+    first_byte: Duration = Field(6.0, gt=0, description="request written to first byte of the answer")
+    total: Duration = Field(7.0, gt=0, description="start of connecting to last byte of the answer")
+
+
+class UpstreamSettings(Settings):
+    """The legacy endpoint."""
+
+    url: str = Field(description="http:// or https:// address leads are posted to, byte for byte")
+    send: Literal["as_received"] = "as_received"
+    auth: UpstreamAuth | None = None
+    tls: UpstreamTls = UpstreamTls()
+    timeouts: Timeouts = Timeouts()
+    keep_alive: Duration = Field(0.0, ge=0, le=300, description="how long an idle connection is kept; 0s: one lead each")
+    max_in_flight: int = Field(32, ge=1, le=10_000, description="leads at the legacy endpoint at once")
+    max_answer: Size = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="largest answer that is read")
+    late_answer: Duration = Field(60.0, ge=0, le=3600, description="reading on after outcome_unknown; 0s: not at all")
+
+
+class Money(Settings):
+    """How amounts in legacy answers are written."""
+
+    decimal: Literal[".", ","] = "."
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="ISO 4217; any other one is unreadable")
+
+
+class UniqueIdSettings(Settings):
+    """The uniqueid member, which becomes the conversion's Order ID."""
+
+    when_missing: Literal["reference", "unknown"] = "reference"
+    order_id_pattern: str = Field("^[0-9A-Za-z-]{1,64}$", max_length=500, description="RE2; IDs that do not match are mapped")
+
+
+class SaleAmountSettings(Settings):
+    """The sale_amount member."""
+
+    money: Money = Money()
+    when_unreadable: Literal["unknown", "empty"] = "unknown"
+
+
+class CustomerIdSettings(Settings):
+    """The customerid member: from the reading (default), from a lead's field, or a keyed hash of one."""
+
+    field: str | None = Field(None, description="the field of the lead to take")
+    hash: str | None = Field(None, description="the field of the lead whose keyed hash to take")
+
+
+class AnswerSettings(Settings):
+    """What the partner is answered; DESIGN calls it the answer contract."""
+
+    format: Literal["json", "xml", "negotiate"] = "json"
+    status_codes: Literal["platform", "http", "always_200"] = "platform"
+    uniqueid: UniqueIdSettings = UniqueIdSettings()
+    sale_amount: SaleAmountSettings = SaleAmountSettings()
+    customerid: CustomerIdSettings = CustomerIdSettings()
+    email: Literal["plain", "sha256", "sha1", "none"] = "plain"
+    email_from: str = Field("email", description="the field of the lead that holds the address")
+
+
+class ProgramSettings(Settings):
+    """One program: a path, its rules, its upstream. A file below `programs:`."""
+
+    program: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", description="its name, in logs and metrics")
+    path: str = Field(pattern="^/[A-Za-z0-9/._~-]{0,255}$", description="the exact path partners post to")
+    deadline: Duration = Field(8.0, gt=0, le=120, description="first byte of the request to last byte of the answer")
+    timezone: str = Field("UTC", description="IANA name; decides what day today is")
+    auth: Auth | Literal["none"] = Field(description="how partners sign in, or none")
+    networks: tuple[str, ...] = Field((), description="networks (CIDR) that may connect; empty: all")
+    lead: LeadSettings = LeadSettings()
+    upstream: UpstreamSettings
+    answers: Any = Field(description="how legacy answers are read: docs/answers.md")
+    answer: AnswerSettings = AnswerSettings()
