@@ -1,0 +1,14 @@
+"""`gateway` and `python -m gateway`."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0 fine, 1 found faults, 2 wrong use."""
+    from gateway.cli import gateway
+
+    gateway(prog_name="gateway")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Composition: the configuration becomes a running process."""

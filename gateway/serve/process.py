@@ -1,0 +1,213 @@
+"""A composition, running: ports are opened, signals are heard, and a stop goes in order.
+
+A stop: readiness turns red; `drain.wait` (load balancers look away; Ctrl-C skips it); no new connections, idle
+ones close; up to `drain.finish` for what is in flight; what is left then is answered `draining` when nothing of it
+was sent, `outcome_unknown` when something was. A second signal skips what is left of the waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from gateway import __version__
+from gateway.intake import Intake
+from gateway.intake.credentials import Authenticator
+from gateway.intake.htpasswd import compile_users
+from gateway.observe.log import SubmissionLog
+from gateway.observe.metrics import Metrics
+from gateway.pipeline import Lane, Pipeline
+from gateway.serve.admin import Admin
+from gateway.serve.compose import Composition
+from gateway.settings.problems import loose_report
+from gateway.upstream import Upstream
+
+_BACKLOG = 1024
+_LAG_EVERY_S = 0.5
+#: What is cut off gets this long to write its answer.
+_LAST_WORDS_S = 1.0
+
+
+class Server:
+    """One gateway process: `start`, then `until_stopped`, and `close` in any case."""
+
+    def __init__(self, composition: Composition, log: SubmissionLog | None = None) -> None:
+        settings = composition.settings
+        self._composition = composition
+        self._settings = settings
+        self._log = log if log is not None else SubmissionLog(settings.log.level)
+        self._metrics = Metrics(partners=settings.metrics.partners)
+        self._lanes: dict[str, Lane] = {}
+        self._authenticators: list[Authenticator] = []
+        self._pipeline: Pipeline | None = None
+        self._intake: Intake | None = None
+        self._listener: asyncio.Server | None = None
+        self._admin: web.AppRunner | None = None
+        self._lag: asyncio.Task[None] | None = None
+        self._why_not_ready = "starting"
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self.port = 0
+        self.admin_port = 0
+
+    async def start(self) -> None:
+        """Open both ports. Raises OSError (with the address in `filename`) when one cannot be had."""
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        host, port = settings.listening.endpoint
+        listener = _listen(host, port)
+        self.port = listener.getsockname()[1]
+        self._log.start(loop)
+        for program in self._composition.programs.values():
+            authenticator = None
+            if program.users is not None:
+                authenticator = Authenticator(program.users)
+                self._authenticators.append(authenticator)
+            users = program.users.names if program.users is not None else ()
+            self._lanes[program.path] = Lane(
+                name=program.name,
+                deadline_s=program.deadline_s,
+                timezone=program.timezone,
+                realm=program.realm,
+                authenticator=authenticator,
+                allowed=program.allowed,
+                decode=program.decode,
+                check=program.check,
+                answers=program.answers,
+                contract=program.contract,
+                upstream=Upstream(program.upstream),
+                metrics=self._metrics.program(program.name, users=users, rules=program.answers.rules, fields=program.fields),
+            )
+        self._pipeline = Pipeline(
+            self._lanes,
+            client_address=self._composition.client_address,
+            in_flight=settings.limits.in_flight,
+            metrics=self._metrics,
+            log=self._log,
+        )
+        self._intake = Intake(settings.limits, self._pipeline)
+        self._metrics.watch(connections=lambda: self._intake.connections if self._intake else 0)
+        await self._open_admin()
+        self._lag = loop.create_task(self._measure_lag(), name="event loop lag")
+        self._listener = await loop.create_server(self._intake.factory, sock=listener, backlog=_BACKLOG)
+        self._why_not_ready = ""
+
+    async def _open_admin(self) -> None:
+        admin = self._settings.administration
+        authenticator = None
+        if admin.users is not None:
+            users = compile_users(admin.users, loose_report())
+            if users is not None:
+                authenticator = Authenticator(users)
+                self._authenticators.append(authenticator)
+        pages = Admin(self._metrics, authenticator=authenticator, ready=lambda: self._why_not_ready, deep=self._deep)
+        self._admin = web.AppRunner(pages.application(), access_log=None, handle_signals=False)
+        await self._admin.setup()
+        sock = _listen(*admin.endpoint)
+        self.admin_port = sock.getsockname()[1]
+        await web.SockSite(self._admin, sock).start()
+
+    async def _deep(self) -> Mapping[str, str]:
+        """Whether each upstream takes connections; nothing is sent on them."""
+        states = await asyncio.gather(*(lane.upstream.reachable() for lane in self._lanes.values()))
+        return {f"upstream of {lane.name}": state for lane, state in zip(self._lanes.values(), states, strict=True)}
+
+    async def _measure_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_EVERY_S
+            await asyncio.sleep(_LAG_EVERY_S)
+            self._metrics.lag(loop.time() - due)
+
+    @property
+    def ready_line(self) -> str:
+        """The one line that `serve` prints."""
+        host = self._settings.listening.endpoint[0]
+        admin = self._settings.administration.endpoint[0]
+        count = len(self._lanes)
+        return (
+            f"gateway {__version__} ready: {_url(host, self.port)} ({count} program{'' if count == 1 else 's'}), "
+            f"admin {_url(admin, self.admin_port)}"
+        )
+
+    async def until_stopped(self) -> int:
+        """Serve until SIGTERM or Ctrl-C, then stop in order. 0: nothing was cut off; 1: something was."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+        try:
+            await self._stop.wait()
+            return await self._drain()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _signalled(self, number: int) -> None:
+        if self._stop.is_set() or number == signal.SIGINT:
+            self._hurry.set()
+        self._stop.set()
+
+    async def _drain(self) -> int:
+        if self._intake is None or self._pipeline is None or self._listener is None:
+            return 0
+        self._why_not_ready = "draining"
+        drain = self._settings.drain
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), drain.wait)
+        self._listener.close()
+        self._intake.begin_drain()
+        self._hurry.clear()
+        finished = asyncio.create_task(self._intake.drained(drain.finish), name="drain")
+        again = asyncio.create_task(self._hurry.wait(), name="second signal")
+        await asyncio.wait({finished, again}, return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        if finished.done() and finished.result():
+            return 0
+        finished.cancel()
+        # Out of time: what has not gone out is refused, what has is of unknown outcome; both are told so.
+        self._pipeline.draining = True
+        self._intake.interrupt()
+        await asyncio.gather(*(lane.upstream.close() for lane in self._lanes.values()))
+        await self._intake.drained(_LAST_WORDS_S)
+        return 1
+
+    async def close(self) -> None:
+        """Close whatever is open; may be called at any time, more than once."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._intake is not None:
+            self._intake.abort()
+        for lane in self._lanes.values():
+            await lane.upstream.close()
+        for authenticator in self._authenticators:
+            authenticator.close()
+        if self._lag is not None:
+            self._lag.cancel()
+        if self._admin is not None:
+            await self._admin.cleanup()
+        self._log.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound TCP socket. Raises OSError naming the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        error.filename = f"{host}:{port}"
+        raise
+    return sock
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
