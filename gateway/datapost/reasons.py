@@ -84,11 +84,21 @@ class Reason(Enum):
         "The lead system could not be reached; the lead was not sent and may be sent again.",
         True,
     )
-    CIRCUIT_OPEN = ("circuit_open", 503, "The lead system is resting; the lead was not sent and may be sent again.", True)
+    CIRCUIT_OPEN = (
+        "circuit_open",
+        503,
+        "The lead system is resting; the lead was not sent and may be sent again.",
+        True,
+    )
     OVERLOADED = ("overloaded", 503, "Too busy at this moment; the lead was not sent and may be sent again.", True)
     DRAINING = ("draining", 503, "Shutting down; the lead was not sent and may be sent again.", True)
-    STORE_UNAVAILABLE = ("store_unavailable", 503, "A store is down; the lead was not sent and may be sent again.", True)
-    INTERNAL = ("internal", 500, "An internal error occurred.", False)
+    STORE_UNAVAILABLE = (
+        "store_unavailable",
+        503,
+        "A store is down; the lead was not sent and may be sent again.",
+        True,
+    )
+    INTERNAL = ("internal", 500, "An internal error occurred; ask before sending the lead again.", False)
     # 499 is what proxies log for it; nobody reads this answer.
     CLIENT_GONE = ("client_gone", 499, "The partner left before sending began.", False)
 
