@@ -1,0 +1,688 @@
+"""Sources: what selects values from an answer, and the refinements that stand beside them (section 2).
+
+A source is compiled into one function from document and verdict to nodes; nothing is looked up when it runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import html
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Any, Literal
+from urllib.parse import unquote_plus
+
+from gateway.answers.document import Document, query_values
+from gateway.answers.jsonpaths import compile_json_path
+from gateway.answers.jsontext import NOTHING
+from gateway.answers.limits import ALTERNATIVES, EXPRESSION_LENGTH, MAP_ENTRIES, VALUE_LENGTH, VALUES, LimitHit
+from gateway.answers.literals import key
+from gateway.answers.markup import Element
+from gateway.answers.patterns import Pattern, compile_pattern, octets
+from gateway.answers.values import Said, note_texts, readable, text_of, value_of
+from gateway.answers.xpaths import compile_css, compile_xpath
+from gateway.datapost.values import Verdict
+from gateway.settings.problems import Report, dotted
+
+#: Nodes of a document, in order. The verdict is None where none is known yet.
+Nodes = Callable[[Document, Verdict | None], list[object]]
+#: One step of refinement: a text -> the texts it becomes.
+Refine = Callable[[Document, str], list[str]]
+
+HEADS = ("json", "xpath", "css", "text", "form", "header", "from", "first", "join")
+REFINEMENTS = ("query", "matches", "decode", "map", "as")
+FOR_VERDICTS = ("for", "unless")
+ADD_SOURCE = "add json, xpath, css, …"
+
+
+@unique
+class Use(Enum):
+    """Where a source stands, which decides what it may say and what counts as yielding something."""
+
+    MEMBER = "values"
+    NOTE = "note"
+    CONDITION = "a condition"
+    VERDICT = "a verdict"
+    UNWRAP = "unwrap"
+
+
+@dataclass(slots=True)
+class Block:
+    """What is known of the whole block while its parts are compiled."""
+
+    namespaces: Mapping[str, str] | None = None
+    entries: int = 0  # of all maps so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A compiled source.
+
+    where, label: its place and words, for `explain`. alternatives: of `first`, in order.
+    heads: the kinds of source in it. from_status, from_body: whether one of them is `from: status`, `from: body`.
+    groups: members that its named groups give. search: for a bare `text`, whether it is found, without listing.
+    """
+
+    where: str
+    label: str
+    nodes: Nodes
+    heads: frozenset[str]
+    alternatives: tuple[Source, ...] = ()
+    from_status: bool = False
+    from_body: bool = False
+    is_status: bool = False  # the values are the status code itself
+    groups: tuple[str, ...] = ()
+    anchored: bool = True
+    search: Callable[[Document], bool] | None = None
+
+
+# --- keys and scalars -----------------------------------------------------------------------------
+
+
+def check_keys(raw: Mapping[str, object], allowed: Iterable[str], report: Report) -> bool:
+    """Report keys that are not known here, with the nearest one that is."""
+    names = list(allowed)
+    fine = True
+    for name in raw:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(names)}"
+            report.at(name).error("unknown key", hint, key=True)
+            fine = False
+    return fine
+
+
+def scalar(raw: object, report: Report) -> str | None:
+    """A text that must be there, or None after reporting."""
+    if isinstance(raw, str) and raw:
+        return raw
+    if isinstance(raw, str) or raw is None:
+        report.error("is empty")
+    else:
+        report.error("is no text", "one word or text")
+    return None
+
+
+def flag(raw: object, report: Report) -> bool | None:
+    """`true` or `false`, or None after reporting."""
+    if raw in ("true", "false"):
+        return raw == "true"
+    report.error("is neither true nor false", "true or false")
+    return None
+
+
+def literals(raw: object, report: Report) -> tuple[str, ...] | None:
+    """A literal or a list of them, as compared; None after reporting."""
+    entries = raw if isinstance(raw, list) else [raw]
+    found: list[str] = []
+    for index, entry in enumerate(entries):
+        place = report.at(index) if isinstance(raw, list) else report
+        if entry is None or (isinstance(entry, str) and not key(entry)):
+            place.error("is empty", "a text; for what is empty there is empty: true")
+        elif isinstance(entry, str):
+            found.append(key(entry))
+        else:
+            place.error("is no text", "a text or a list of texts")
+    if not entries:
+        report.error("is empty", "a text or a list of texts")
+    return tuple(found) if len(found) == len(entries) and found else None
+
+
+def entries_of(raw: list[object], report: Report) -> bool:
+    """Whether a list of alternatives has a length that is allowed."""
+    if not raw:
+        report.error("is empty", "at least one entry")
+    elif len(raw) > ALTERNATIVES:
+        report.error(f"{len(raw)} entries", f"at most {ALTERNATIVES}")
+    return 0 < len(raw) <= ALTERNATIVES
+
+
+# --- sources --------------------------------------------------------------------------------------
+
+
+def compile_source(raw: object, report: Report, use: Use, block: Block) -> Source | None:
+    """Compile what stands for a source: a mapping with one source key, a list of alternatives, or a text."""
+    if isinstance(raw, str):
+        return _said(raw, report, use)
+    if isinstance(raw, list):
+        return _first(raw, report, use, block)
+    if isinstance(raw, dict):
+        return _mapping(raw, report, use, block)
+    report.error("is empty", 'a source, or "" for none' if use in (Use.MEMBER, Use.NOTE) else "a source")
+    return None
+
+
+def _said(raw: str, report: Report, use: Use) -> Source | None:
+    if use not in (Use.MEMBER, Use.NOTE):
+        report.error("a text where a source belongs", ADD_SOURCE)
+        return None
+    nodes: list[object] = [Said(raw)] if raw.strip() else []
+    return Source(where=dotted(report.base), label=f"the text {raw!r}", nodes=lambda _, __: nodes, heads=frozenset())
+
+
+def _mapping(raw: dict[str, object], report: Report, use: Use, block: Block) -> Source | None:
+    fine = True
+    for name in FOR_VERDICTS:
+        if name in raw and use not in (Use.MEMBER, Use.NOTE):
+            report.at(name).error(f"has no place in {use.value}", "it belongs to values", key=True)
+            fine = False
+    allowed = (*HEADS, *REFINEMENTS, *FOR_VERDICTS, *(("attr",) if "css" in raw else ()))
+    fine &= check_keys(raw, allowed, report)
+    heads = [name for name in raw if name in HEADS]
+    if not heads:
+        first = next(iter(raw), None)
+        if fine:
+            report.error(f"{first} without a source" if first else "is empty", ADD_SOURCE)
+        return None
+    if len(heads) > 1:
+        report.error(f"two sources, {heads[0]} and {heads[1]}", "put each in its own entry of a list")
+        return None
+    # Everything is compiled before anything is given up, so that all errors show at once.
+    refinements = _refinements(raw, report, use, block)
+    allowed_for = _verdicts(raw, report)
+    template = compile_template(raw["as"], report.at("as")) if "as" in raw else None
+    base = _head(heads[0], raw, report.at(heads[0]), use, block)
+    if base is None or refinements is None or allowed_for is False or (template is None and "as" in raw) or not fine:
+        return None
+    return _assemble(base, raw, refinements, template, allowed_for, report)
+
+
+def _assemble(
+    base: Source,
+    raw: dict[str, object],
+    steps: list[tuple[Refine, Pattern | None]],
+    template: Template | None,
+    allowed_for: frozenset[Verdict] | None,
+    report: Report,
+) -> Source:
+    nodes = base.nodes
+    if raw.get("from") == "body" and not steps and template is None:
+        nodes = _cut_body
+    if steps or template is not None:
+        nodes = _refined(nodes, tuple(step for step, _ in steps), template)
+    if allowed_for is not None:
+        nodes = _only_for(nodes, allowed_for)
+    words = [f"{name}: {_shown(value)}" for name, value in raw.items()]
+    patterns = [pattern for _, pattern in steps if pattern is not None]
+    return Source(
+        where=dotted(report.base),
+        label=", ".join(words),
+        nodes=nodes,
+        heads=base.heads,
+        alternatives=base.alternatives if not steps and template is None and allowed_for is None else (),
+        from_status=base.from_status,
+        from_body=base.from_body,
+        is_status=base.is_status and not steps and template is None,
+        groups=base.groups + tuple(name for pattern in patterns for name, _ in pattern.named),
+        anchored=base.anchored,
+        search=base.search if not steps and template is None else None,
+    )
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else "…"
+
+
+def _cut_body(document: Document, _: Verdict | None) -> list[object]:
+    return [document.text[:VALUE_LENGTH]]
+
+
+def _only_for(nodes: Nodes, verdicts: frozenset[Verdict]) -> Nodes:
+    return lambda document, verdict: nodes(document, verdict) if verdict in verdicts else []
+
+
+def _first(raw: list[object], report: Report, use: Use, block: Block) -> Source | None:
+    if not entries_of(raw, report):
+        return None
+    made = [compile_source(entry, report.at(index), use, block) for index, entry in enumerate(raw)]
+    sources = tuple(source for source in made if source is not None)
+    if len(sources) < len(raw):
+        return None
+    yields = yields_note if use is Use.NOTE else yields_value
+
+    def nodes(document: Document, verdict: Verdict | None) -> list[object]:
+        fallback: list[object] = []
+        for source in sources:
+            found = source.nodes(document, verdict)
+            if yields(found):
+                return found
+            fallback = fallback or found
+        return fallback
+
+    return _several(sources, nodes, report, "first of several", sources)
+
+
+def _join(raw: object, report: Report, use: Use, block: Block) -> Source | None:
+    if not isinstance(raw, list):
+        report.error("is no list", "a list of sources")
+        return None
+    if not entries_of(raw, report):
+        return None
+    made = [compile_source(entry, report.at(index), use, block) for index, entry in enumerate(raw)]
+    sources = tuple(source for source in made if source is not None)
+    if len(sources) < len(raw):
+        return None
+
+    def nodes(document: Document, verdict: Verdict | None) -> list[object]:
+        found = [node for source in sources for node in source.nodes(document, verdict)]
+        if len(found) > VALUES:
+            raise LimitHit
+        return found
+
+    return _several(sources, nodes, report, "several joined", ())
+
+
+def _several(
+    sources: tuple[Source, ...], nodes: Nodes, report: Report, label: str, alternatives: tuple[Source, ...]
+) -> Source:
+    return Source(
+        where=dotted(report.base),
+        label=label,
+        nodes=nodes,
+        heads=frozenset().union(*(source.heads for source in sources)),
+        alternatives=alternatives,
+        from_status=any(source.from_status for source in sources),
+        from_body=any(source.from_body for source in sources),
+        groups=tuple(name for source in sources for name in source.groups),
+        anchored=all(source.anchored for source in sources),
+    )
+
+
+def yields_value(nodes: list[object]) -> bool:
+    """Whether one of the nodes has a value."""
+    return any(value_of(node) is not None for node in nodes)
+
+
+def yields_note(nodes: list[object]) -> bool:
+    """Whether one of the nodes has something for a note."""
+    return any(note_texts(node) for node in nodes)
+
+
+# --- the nine kinds of source ---------------------------------------------------------------------
+
+
+def _head(name: str, raw: dict[str, object], report: Report, use: Use, block: Block) -> Source | None:
+    """The source itself, before refinements; `raw` is the whole mapping, `report` is at the source's key."""
+    if name == "first":
+        if not isinstance(raw["first"], list):
+            report.error("is no list", "a list of sources")
+            return None
+        return _first(raw["first"], report, use, block)
+    if name == "join":
+        return _join(raw["join"], report, use, block)
+    if name == "css" and raw["css"] is None:
+        report.error("is empty, since # begins a comment in YAML", 'write "#id"')
+        return None
+    words = scalar(raw[name], report)
+    if words is None:
+        return None
+    if name == "text":
+        return _text(words, report, use)
+    nodes: Nodes | None
+    if name == "json":
+        nodes = _json(words, report)
+    elif name == "xpath":
+        nodes = _xpath(words, report, block)
+    elif name == "css":
+        nodes = _css(words, raw, report)
+    elif name == "form":
+        nodes = _form(words)
+    elif name == "header":
+        nodes = _header(words, report)
+    else:
+        nodes = _from(words, report)
+    if nodes is None:
+        return None
+    return Source(
+        where=dotted(report.base),
+        label=f"{name}: {words}",
+        nodes=nodes,
+        heads=frozenset((name,)),
+        from_status=name == "from" and words == "status",
+        from_body=name == "from" and words == "body",
+        is_status=name == "from" and words == "status",
+    )
+
+
+def _json(path: str, report: Report) -> Nodes | None:
+    select = compile_json_path(path, report)
+    if select is None:
+        return None
+    chosen = select
+
+    def nodes(document: Document, _: Verdict | None) -> list[object]:
+        value = document.json
+        return chosen(value) if value is not NOTHING else []
+
+    return nodes
+
+
+def _xpath(path: str, report: Report, block: Block) -> Nodes | None:
+    select = compile_xpath(path, block.namespaces, report)
+    if select is None:
+        return None
+    chosen = select
+
+    def nodes(document: Document, _: Verdict | None) -> list[object]:
+        root = document.tree
+        return chosen(root) if root is not None else []
+
+    return nodes
+
+
+def _css(path: str, raw: dict[str, object], report: Report) -> Nodes | None:
+    attribute = None
+    if "attr" in raw:
+        attribute = scalar(raw["attr"], Report(report.locate, report.problems, (*report.base[:-1], "attr")))
+    select = compile_css(path, report)
+    if select is None or ("attr" in raw and attribute is None):
+        return None
+    chosen = select
+
+    def nodes(document: Document, _: Verdict | None) -> list[object]:
+        root = document.page
+        return chosen(root) if root is not None else []
+
+    def attributes(document: Document, _: Verdict | None) -> list[object]:
+        elements = [node for node in nodes(document, None) if isinstance(node, Element)]
+        return [value for element in elements if (value := element.get(name)) is not None]
+
+    name = (attribute or "").lower()
+    return attributes if attribute is not None else nodes
+
+
+def _text(raw: str, report: Report, use: Use) -> Source | None:
+    pattern = compile_pattern(raw, report, capturing=use is Use.CONDITION)
+    if pattern is None:
+        return None
+    chosen = pattern
+    found = chosen.search
+    named = chosen.named
+
+    def nodes(document: Document, _: Verdict | None) -> list[object]:
+        if named:
+            search(document)
+        return list(chosen.values(document.octets))
+
+    def search(document: Document) -> bool:
+        match = found(document.octets)
+        if match is None:
+            return False
+        if named:
+            capture(document, match, named)
+        return True
+
+    return Source(
+        where=dotted(report.base),
+        label=f"text: {raw}",
+        nodes=nodes,
+        heads=frozenset(("text",)),
+        groups=tuple(name for name, _ in named),
+        anchored=pattern.anchored,
+        search=search,
+    )
+
+
+def capture(document: Document, match: Any, named: tuple[tuple[str, int], ...]) -> None:
+    """Keep what named groups matched; the first that matched something stays."""
+    for name, number in named:
+        group = match.group(number)
+        if group and name not in document.found and (text := group.decode("utf-8", "replace").strip()):
+            document.found[name] = text
+
+
+def _form(name: str) -> Nodes:
+    return lambda document, _: document.form.get(name, [])
+
+
+def _header(name: str, report: Report) -> Nodes | None:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        report.error("is no header name", "letters, digits and dashes")
+        return None
+    wanted = name.lower()
+    return lambda document, _: document.header(wanted)
+
+
+def _from(word: str, report: Report) -> Nodes | None:
+    if word == "status":
+        return lambda document, _: [str(document.status)]
+    if word == "body":
+        return lambda document, _: [document.text]
+    report.error(f"{word} is not known here", "status or body")
+    return None
+
+
+# --- refinements ----------------------------------------------------------------------------------
+
+
+def _refinements(
+    raw: dict[str, object], report: Report, use: Use, block: Block
+) -> list[tuple[Refine, Pattern | None]] | None:
+    """The steps that are there, in their fixed order; None after reporting."""
+    steps: list[tuple[Refine, Pattern | None]] = []
+    fine = True
+    if "query" in raw:
+        name = scalar(raw["query"], report.at("query"))
+        fine &= name is not None
+        steps.append((_query(name or ""), None))
+    if "matches" in raw:
+        words = scalar(raw["matches"], report.at("matches"))
+        pattern = None
+        if words is not None:
+            pattern = compile_pattern(words, report.at("matches"), capturing=use is Use.CONDITION)
+        fine &= pattern is not None
+        if pattern is not None:
+            steps.append((_matches(pattern), pattern))
+    if "decode" in raw:
+        decoder = _DECODERS.get(str(raw["decode"]))
+        if decoder is None:
+            report.at("decode").error("is no coding", "js, url or html")
+            fine = False
+        else:
+            steps.append((decoder, None))
+    if "map" in raw and use is not Use.VERDICT:
+        table = compile_map(raw["map"], report.at("map"), block, _map_text)
+        fine &= table is not None
+        steps.append((_lookup(table or {}), None))
+    return steps if fine else None
+
+
+def _refined(nodes: Nodes, steps: tuple[Refine, ...], template: Template | None) -> Nodes:
+    def refined(document: Document, verdict: Verdict | None) -> list[object]:
+        made: list[object] = []
+        for node in nodes(document, verdict):
+            texts: list[str] | None = None
+            if steps:
+                text = text_of(node)
+                if text is None:
+                    continue
+                texts = [text]
+                for step in steps:
+                    texts = [after for before in texts for after in step(document, before)]
+                    if len(texts) > VALUES:
+                        raise LimitHit
+            if template is not None:
+                made.extend(template(node, text) for text in (texts if texts is not None else [None]))
+            else:
+                made.extend(texts or ())
+            if len(made) > VALUES:
+                raise LimitHit
+        return made
+
+    return refined
+
+
+def _query(name: str) -> Refine:
+    return lambda _, text: query_values(text, name)
+
+
+def _matches(pattern: Pattern) -> Refine:
+    if not pattern.named:
+        return lambda _, text: pattern.values(octets(text))
+
+    def refine(document: Document, text: str) -> list[str]:
+        found = octets(text)
+        match = pattern.search(found)
+        if match is None:
+            return []
+        capture(document, match, pattern.named)
+        return pattern.values(found)
+
+    return refine
+
+
+_JS_ESCAPE = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|(\r\n|[\n\r\u2028\u2029])|(.))", re.DOTALL
+)
+_JS_NAMED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+
+
+def decode_js(text: str) -> str:
+    """Undo the escapes of a JavaScript string (ECMA-262 12.9.4); halves of surrogate pairs become U+FFFD."""
+    if "\\" not in text:
+        return text
+    text = _JS_ESCAPE.sub(_js_character, text)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _js_character(found: re.Match[str]) -> str:
+    code = found[1] or found[2] or found[3]
+    if code:
+        return chr(int(code, 16)) if int(code, 16) <= 0x10FFFF else "\ufffd"
+    if found[4]:
+        return ""  # a line that goes on
+    return _JS_NAMED.get(found[5], found[5])
+
+
+_DECODERS: dict[str, Refine] = {
+    "js": lambda _, text: [decode_js(text)],
+    "url": lambda _, text: [unquote_plus(text)],
+    "html": lambda _, text: [html.unescape(text)],
+}
+
+
+# --- maps -----------------------------------------------------------------------------------------
+
+
+def compile_map(
+    raw: object, report: Report, block: Block, entry: Callable[[object, Report], Any]
+) -> dict[str, Any] | None:
+    """A mapping from words, as compared, to what `entry` makes of what stands beside them; None after reporting."""
+    if not isinstance(raw, dict) or not raw:
+        report.error("is empty" if not raw else "is no mapping", "{word: …}")
+        return None
+    block.entries += len(raw)
+    if block.entries > MAP_ENTRIES >= block.entries - len(raw):
+        report.error(f"more than {MAP_ENTRIES} map entries in the block", f"at most {MAP_ENTRIES}")
+        return None
+    table: dict[str, Any] = {}
+    written: dict[str, str] = {}
+    fine = True
+    for word, value in raw.items():
+        made = entry(value, report.at(word))
+        folded = key(word)
+        if folded in written:
+            first = written[folded]
+            line = report.place(first, key=True).line
+            report.at(word).error(
+                f"same key as {first} in line {line}, since case does not count", "keep one", key=True
+            )
+            fine = False
+        written[folded] = word
+        fine &= made is not None
+        table[folded] = made
+    return table if fine else None
+
+
+def _map_text(value: object, report: Report) -> str | None:
+    return scalar(value, report)
+
+
+def _lookup(table: dict[str, str]) -> Refine:
+    def refine(_: Document, text: str) -> list[str]:
+        found = table.get(key(text))
+        return [] if found is None else [found]
+
+    return refine
+
+
+# --- templates ------------------------------------------------------------------------------------
+
+#: A node and its refined text (None: not refined) -> the text of the template.
+Template = Callable[[object, str | None], str]
+
+_PART = re.compile(r"\{([^{}]*)\}")
+
+
+def compile_template(raw: object, report: Report) -> Template | None:
+    """Compile `"{field}: {message}"`, or report what is wrong with it."""
+    words = scalar(raw, report)
+    if words is None:
+        return None
+    if len(words) > EXPRESSION_LENGTH:
+        report.error(f"template of {len(words)} characters", f"at most {EXPRESSION_LENGTH}")
+        return None
+    pieces = _PART.split(words)  # text, name, text, name, …, text
+    if any("{" in piece or "}" in piece for piece in pieces[::2]):
+        report.error("a brace without its partner", "{name}, {@attribute} or {}")
+        return None
+    if len(pieces) == 1:
+        report.error("names no part of the node", "{name}, {@attribute} or {}")
+        return None
+
+    def fill(node: object, text: str | None) -> str:
+        parts = [piece if index % 2 == 0 else _part(node, piece.strip(), text) for index, piece in enumerate(pieces)]
+        # Without any of its parts a template says nothing of the answer.
+        return "".join(parts) if any(parts[1::2]) else ""
+
+    return fill
+
+
+def _part(node: object, name: str, text: str | None) -> str:
+    if not name:
+        return text if text is not None else "; ".join(note_texts(node))
+    found: object = None
+    if isinstance(node, dict):
+        found = node.get(name)
+    elif isinstance(node, Element):
+        if name.startswith("@"):
+            found = node.get(name[1:])
+        else:
+            try:
+                found = node.find(name)
+            except SyntaxError:
+                found = None
+    return " ".join(readable(text_of(found) or ""))
+
+
+def _verdicts(raw: dict[str, object], report: Report) -> frozenset[Verdict] | Literal[False] | None:
+    """Verdicts a source counts for; None: all; False after reporting."""
+    counted: frozenset[Verdict] | None = None
+    fine = True
+    for name in FOR_VERDICTS:
+        if name not in raw:
+            continue
+        words = raw[name] if isinstance(raw[name], list) else [raw[name]]
+        named: set[Verdict] = set()
+        for word in words if isinstance(words, list) else ():
+            if (verdict := verdict_of(word, report.at(name))) is None:
+                fine = False
+            else:
+                named.add(verdict)
+        if not words:
+            report.at(name).error("is empty", "a verdict or a list of verdicts")
+            fine = False
+        chosen = frozenset(named) if name == "for" else frozenset(Verdict) - named
+        counted = chosen if counted is None else counted & chosen
+    return counted if fine else False
+
+
+def verdict_of(word: object, report: Report) -> Verdict | None:
+    """The verdict that a word names, or None after reporting."""
+    if isinstance(word, str) and word in Verdict._value2member_map_:
+        return Verdict(word)
+    shown = word if isinstance(word, str) and word else "this"
+    report.error(f"{shown} is no verdict", "accepted, rejected, duplicate or error")
+    return None
