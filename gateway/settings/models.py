@@ -7,18 +7,34 @@ are bytes once validated.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from gateway.settings.units import Duration, Secret, Size
+from gateway.settings.addresses import parse_address
+from gateway.settings.units import Amount, Duration, FilePath, Flag, Secret, Size, Whole, spelled
+
+#: A word as it stands in a message or a metric label.
+_NAME = spelled("[a-z0-9][a-z0-9_-]{0,63}", "is no name; 1 to 64 small letters, digits, - and _")
+_REQUEST_PATH = spelled(
+    "/[A-Za-z0-9/._~-]{0,255}",
+    "is no path; / and then at most 255 letters, digits and / . _ ~ -",
+)
+_COUNTRY = spelled("[A-Z]{2}", "is no country; two capital letters (ISO 3166), such as US")
+_CURRENCY = spelled("[A-Z]{3}", "is no currency; three capital letters (ISO 4217), such as USD")
 
 
 class Settings(BaseModel):
     """Base of all blocks: unknown keys are errors, values never appear in error texts, nothing changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+
+# A setting that is either one word or a block: which it is meant to be is seen, so that errors speak of that alone.
+_T = TypeVar("_T")
+_Word = Annotated[_T, Tag("word")]
+_Block = Annotated[_T, Tag("block")]
+_WORD_OR_BLOCK = Discriminator(lambda value: "word" if isinstance(value, str) else "block")
 
 
 # --- gateway.yaml --------------------------------------------------------------------------------
@@ -30,12 +46,22 @@ class Listen(Settings):
     address: str = Field("127.0.0.1:8080", description="host:port to listen on; [::1]:8080 for IPv6")
     trusted_proxies: tuple[str, ...] = Field((), description="networks (CIDR) whose X-Forwarded-For is believed")
 
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Host (an IPv6 address without its brackets) and port. Raises ValueError when `load` would refuse it."""
+        return parse_address(self.address)
+
 
 class Admin(Settings):
     """Where ops look: /metrics /healthz /readyz."""
 
     address: str = Field("127.0.0.1:9090", description="host:port of the admin port")
-    users: Path | None = Field(None, description="htpasswd file for /metrics; needed off loopback")
+    users: FilePath | None = Field(None, description="htpasswd file for /metrics; needed off loopback")
+
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Host (an IPv6 address without its brackets) and port. Raises ValueError when `load` would refuse it."""
+        return parse_address(self.address)
 
 
 class Limits(Settings):
@@ -43,13 +69,13 @@ class Limits(Settings):
 
     body: Size = Field(64 * 1024, ge=1, le=16 * 1024 * 1024, description="largest body")
     head: Size = Field(16 * 1024, ge=1024, le=64 * 1024, description="largest request head, request line included")
-    fields: int = Field(200, ge=1, le=5000, description="fields in one lead")
+    fields: Whole = Field(200, ge=1, le=5000, description="fields in one lead")
     header_time: Duration = Field(5.0, gt=0, le=120, description="first byte to end of the head")
     body_time: Duration = Field(10.0, gt=0, le=300, description="end of the head to end of the body")
     idle_time: Duration = Field(15.0, gt=0, le=3600, description="a connection without a request")
-    connections: int = Field(10_000, ge=1, description="open connections")
-    connections_per_address: int = Field(1000, ge=1, description="open connections of one client address")
-    in_flight: int = Field(512, ge=1, description="submissions being worked on at once")
+    connections: Whole = Field(10_000, ge=1, description="open connections")
+    connections_per_address: Whole = Field(1000, ge=1, description="open connections of one client address")
+    in_flight: Whole = Field(512, ge=1, description="submissions being worked on at once")
 
 
 class Drain(Settings):
@@ -62,7 +88,7 @@ class Drain(Settings):
 class Metrics(Settings):
     """Bounds of what is counted."""
 
-    partners: int = Field(200, ge=0, description="partner label values, by file order; the rest is `other`")
+    partners: Whole = Field(200, ge=0, description="partner label values, by file order; the rest is `other`")
 
 
 class Log(Settings):
@@ -74,14 +100,26 @@ class Log(Settings):
 class GatewaySettings(Settings):
     """The top file, `gateway.yaml`."""
 
-    listen: Listen | str = Field(Listen(), description="host:port, or a block")
-    admin: Admin | str = Field(Admin(), description="host:port, or a block")
+    listen: Annotated[_Block[Listen] | _Word[str], _WORD_OR_BLOCK] = Field(
+        Listen(), description="host:port, or a block"
+    )
+    admin: Annotated[_Block[Admin] | _Word[str], _WORD_OR_BLOCK] = Field(Admin(), description="host:port, or a block")
     limits: Limits = Limits()
     drain: Drain = Drain()
     id_key: Secret | None = Field(None, description="key of the hashes that stand for IDs which must not be shown")
     metrics: Metrics = Metrics()
     log: Log = Log()
     programs: tuple[str, ...] = Field(min_length=1, description="program files; globs relative to this file")
+
+    @property
+    def listening(self) -> Listen:
+        """`listen` as a block, however it was written."""
+        return self.listen if isinstance(self.listen, Listen) else Listen(address=self.listen)
+
+    @property
+    def administration(self) -> Admin:
+        """`admin` as a block, however it was written."""
+        return self.admin if isinstance(self.admin, Admin) else Admin(address=self.admin)
 
 
 # --- programs/*.yaml -----------------------------------------------------------------------------
@@ -91,16 +129,16 @@ class Auth(Settings):
     """HTTP basic authentication of partners (RFC 7617)."""
 
     realm: str = Field("leads", min_length=1, max_length=100, description="shown in WWW-Authenticate")
-    users: Path = Field(description="htpasswd file: argon2id or bcrypt, up to two lines a user")
+    users: FilePath = Field(description="htpasswd file: argon2id or bcrypt, up to two lines a user")
 
 
 class FieldSettings(Settings):
     """What every field may say, whatever its type."""
 
-    required: bool = False
+    required: Flag = False
     aliases: tuple[str, ...] = Field((), description="other names this field may arrive under")
-    min_length: int | None = Field(None, ge=0, description="characters, after trimming")
-    max_length: int | None = Field(None, ge=1, description="characters, after trimming")
+    min_length: Whole | None = Field(None, ge=0, description="characters, after trimming")
+    max_length: Whole | None = Field(None, ge=1, description="characters, after trimming")
     pattern: str | None = Field(None, max_length=500, description="RE2 pattern that the whole value matches")
 
 
@@ -110,15 +148,15 @@ class StringField(FieldSettings):
 
 class IntegerField(FieldSettings):
     type: Literal["integer"]
-    min: int | None = None
-    max: int | None = None
+    min: Whole | None = None
+    max: Whole | None = None
 
 
 class DecimalField(FieldSettings):
     type: Literal["decimal"]
-    min: str | None = Field(None, description="smallest value")
-    max: str | None = Field(None, description="largest value")
-    places: int | None = Field(None, ge=0, le=20, description="most decimals")
+    min: Amount | None = Field(None, description="smallest value")
+    max: Amount | None = Field(None, description="largest value")
+    places: Whole | None = Field(None, ge=0, le=20, description="most decimals")
 
 
 class EmailField(FieldSettings):
@@ -127,7 +165,7 @@ class EmailField(FieldSettings):
 
 class PhoneField(FieldSettings):
     type: Literal["phone"]
-    region: str = Field("US", pattern="^[A-Z]{2}$", description="ISO 3166 country whose national form is understood")
+    region: Annotated[str, *_COUNTRY] = Field("US", description="ISO 3166 country whose national form is understood")
 
 
 class UsStateField(FieldSettings):
@@ -142,8 +180,8 @@ class PostalCodeField(FieldSettings):
 class DateField(FieldSettings):
     type: Literal["date"]
     formats: tuple[str, ...] = Field(("%Y-%m-%d",), min_length=1, description="strptime formats, first match wins")
-    min_age: int | None = Field(None, ge=0, le=150, description="full years on the program's today, at least")
-    max_age: int | None = Field(None, ge=0, le=150, description="full years on the program's today, at most")
+    min_age: Whole | None = Field(None, ge=0, le=150, description="full years on the program's today, at least")
+    max_age: Whole | None = Field(None, ge=0, le=150, description="full years on the program's today, at most")
 
 
 class EnumField(FieldSettings):
@@ -152,17 +190,15 @@ class EnumField(FieldSettings):
 
 
 AnyField = Annotated[
-    Union[
-        StringField,
-        IntegerField,
-        DecimalField,
-        EmailField,
-        PhoneField,
-        UsStateField,
-        PostalCodeField,
-        DateField,
-        EnumField,
-    ],
+    StringField
+    | IntegerField
+    | DecimalField
+    | EmailField
+    | PhoneField
+    | UsStateField
+    | PostalCodeField
+    | DateField
+    | EnumField,
     Field(discriminator="type"),
 ]
 
@@ -174,7 +210,9 @@ class LeadSettings(Settings):
         ("form", "json", "xml"), min_length=1, description="encodings taken from partners"
     )
     unknown_fields: Literal["forward", "drop", "reject"] = "forward"
-    fields: dict[str, AnyField] = Field(default_factory=dict, description="name: {type: …}; order is the order of faults")
+    fields: dict[str, AnyField] = Field(
+        default_factory=dict, description="name: {type: …}; order is the order of faults"
+    )
 
 
 class UpstreamAuth(Settings):
@@ -187,7 +225,7 @@ class UpstreamAuth(Settings):
 class UpstreamTls(Settings):
     """How the legacy endpoint's certificate is verified."""
 
-    ca: Path | None = Field(None, description="PEM file of the authorities to trust instead of the system's")
+    ca: FilePath | None = Field(None, description="PEM file of the authorities to trust instead of the system's")
 
 
 class Timeouts(Settings):
@@ -206,8 +244,10 @@ class UpstreamSettings(Settings):
     auth: UpstreamAuth | None = None
     tls: UpstreamTls = UpstreamTls()
     timeouts: Timeouts = Timeouts()
-    keep_alive: Duration = Field(0.0, ge=0, le=300, description="how long an idle connection is kept; 0s: one lead each")
-    max_in_flight: int = Field(32, ge=1, le=10_000, description="leads at the legacy endpoint at once")
+    keep_alive: Duration = Field(
+        0.0, ge=0, le=300, description="how long an idle connection is kept; 0s: one lead each"
+    )
+    max_in_flight: Whole = Field(32, ge=1, le=10_000, description="leads at the legacy endpoint at once")
     max_answer: Size = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="largest answer that is read")
     late_answer: Duration = Field(60.0, ge=0, le=3600, description="reading on after outcome_unknown; 0s: not at all")
 
@@ -216,14 +256,16 @@ class Money(Settings):
     """How amounts in legacy answers are written."""
 
     decimal: Literal[".", ","] = "."
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="ISO 4217; any other one is unreadable")
+    currency: Annotated[str, *_CURRENCY] = Field("USD", description="ISO 4217; any other one is unreadable")
 
 
 class UniqueIdSettings(Settings):
     """The uniqueid member, which becomes the conversion's Order ID."""
 
     when_missing: Literal["reference", "unknown"] = "reference"
-    order_id_pattern: str = Field("^[0-9A-Za-z-]{1,64}$", max_length=500, description="RE2; IDs that do not match are mapped")
+    order_id_pattern: str = Field(
+        "^[0-9A-Za-z-]{1,64}$", max_length=500, description="RE2; IDs that do not match are mapped"
+    )
 
 
 class SaleAmountSettings(Settings):
@@ -255,11 +297,13 @@ class AnswerSettings(Settings):
 class ProgramSettings(Settings):
     """One program: a path, its rules, its upstream. A file below `programs:`."""
 
-    program: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", description="its name, in logs and metrics")
-    path: str = Field(pattern="^/[A-Za-z0-9/._~-]{0,255}$", description="the exact path partners post to")
+    program: Annotated[str, *_NAME] = Field(description="its name, in logs and metrics")
+    path: Annotated[str, *_REQUEST_PATH] = Field(description="the exact path partners post to")
     deadline: Duration = Field(8.0, gt=0, le=120, description="first byte of the request to last byte of the answer")
     timezone: str = Field("UTC", description="IANA name; decides what day today is")
-    auth: Auth | Literal["none"] = Field(description="how partners sign in, or none")
+    auth: Annotated[_Block[Auth] | _Word[Literal["none"]], _WORD_OR_BLOCK] = Field(
+        description="how partners sign in, or none"
+    )
     networks: tuple[str, ...] = Field((), description="networks (CIDR) that may connect; empty: all")
     lead: LeadSettings = LeadSettings()
     upstream: UpstreamSettings

@@ -7,11 +7,16 @@ never knows in which file, or how deep in it, the block stands.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
+
+_LONGEST_SHOWN = 64
+_is_plain = re.compile(r"[\w$*/@-][\w$*/@…-]*").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,9 @@ class Place:
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        # A file name may hold bytes that are no text; they are shown escaped rather than breaking the output.
+        file = str(self.file).encode("utf-8", "backslashreplace").decode()
+        return f"{file}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +55,21 @@ class Problem:
 
 
 def dotted(path: KeyPath) -> str:
-    """`("lead", "fields", 0, "type")` as `lead.fields[0].type`."""
+    """`("lead", "fields", 0, "type")` as `lead.fields[0].type`; a key that is no plain word stands in quotes."""
     text = ""
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            text += f".{shown(part)}" if text else shown(part)
     return text
+
+
+def shown(word: str) -> str:
+    """A key or a word of the file as a message may show it: on one line, of bounded length."""
+    if len(word) > _LONGEST_SHOWN:
+        word = word[:_LONGEST_SHOWN] + "…"
+    return word if _is_plain(word) else json.dumps(word, ensure_ascii=not word.isprintable())
 
 
 #: Where a path stands in its file: of the value, or (key=True) of the key that names it. The nearest
