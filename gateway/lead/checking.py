@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
 
 from gateway.datapost.values import Fault
 from gateway.lead.fields import Check, compile_field
@@ -41,7 +40,7 @@ class Checker:
         # Most leads have each name once, and no alias: then the pairs are the mapping.
         sent = dict(lead.pairs)
         repeated: frozenset[str] = frozenset()
-        further: Mapping[str, str] = {}
+        further: list[tuple[str, str]] = []
         if len(sent) != len(lead.pairs) or lead.listed or not self._aliased.isdisjoint(sent):
             sent, repeated, further = self._sort_out(lead)
 
@@ -71,37 +70,53 @@ class Checker:
         unknown = {name: text for name, text in sent.items() if text and not text.isspace()} if sent else sent
         if self._forward:
             fields.update((name, text.strip(BLANK)) for name, text in unknown.items())
-            fields.update((name, text.strip(BLANK)) for name, text in further.items() if name not in fields)
+            if further:
+                _number(further, fields)
         elif self._reject and unknown:
             faults.append(_UNKNOWN)
         return Checked(fields, typed, tuple(faults), len(unknown))
 
-    def _sort_out(self, lead: Lead) -> tuple[dict[str, str], frozenset[str], dict[str, str]]:
+    def field_of(self, name: str) -> str | None:
+        """The field that a name as sent belongs to; None for an unknown one."""
+        return self._canonical.get(name)
+
+    def _sort_out(self, lead: Lead) -> tuple[dict[str, str], frozenset[str], list[tuple[str, str]]]:
         """A lead with aliases, repetitions or lists: (first value of each field and unknown name, fields that have
-        no single value, the further values of unknown names under `name[1]` and so on).
+        no single value, the further values of unknown names).
 
         A field is repeated when one of its names stands twice, be it once without a value (legacy systems differ in
         which one they take), when two of its names hold values, and when its value is a list. With no value anywhere
         it is absent.
         """
         first: dict[str, str] = {}
-        further: dict[str, str] = {}
+        further: list[tuple[str, str]] = []
         repeated = {self._canonical[name] for name in lead.listed if name in self._canonical}
-        met: dict[str, int] = {}  # name as sent -> how many of it
+        met: set[str] = set()
         for sent, text in lead.pairs:
-            count = met[sent] = met.get(sent, 0) + 1
             name = self._canonical.get(sent)
-            if name is not None and count > 1:
+            if name is not None and sent in met:
                 repeated.add(name)
+            met.add(sent)
             if not text or text.isspace():
                 continue
             if name is not None and name in first:
                 repeated.add(name)
             elif name is None and sent in first:
-                further[f"{sent}[{count - 1}]"] = text
+                further.append((sent, text))
             else:
                 first[name or sent] = text
         return first, frozenset(repeated), further
+
+
+def _number(further: list[tuple[str, str]], fields: dict[str, str]) -> None:
+    """Add further values as `name[1]`, `name[2]`…, past such names as were sent themselves."""
+    last: dict[str, int] = {}
+    for name, text in further:
+        number = last.get(name, 0) + 1
+        while (key := f"{name}[{number}]") in fields:
+            number += 1
+        last[name] = number
+        fields[key] = text.strip(BLANK)
 
 
 def compile_checker(settings: LeadSettings, report: Report) -> Checker:
@@ -119,7 +134,7 @@ def compile_checker(settings: LeadSettings, report: Report) -> Checker:
     for name, field in settings.fields.items():
         here = report.at("fields", name)
         for place, alias in enumerate(field.aliases):
-            if (owner := canonical.setdefault(alias, name)) != name or alias == name:
+            if (owner := canonical.setdefault(alias, name)) != name or alias in (name, *field.aliases[:place]):
                 here.at("aliases", place).error(f"already names the field {owner}")
         missing = Fault(name, "missing", "is missing") if field.required else None
         doubled = Fault(name, "repeated", "is given more than once or as a list")

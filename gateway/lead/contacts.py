@@ -21,10 +21,16 @@ _plain_address = re.compile(
 _SPECIAL = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
 
 
+# RFC 5321 takes 254; NFC and IDNA may shorten what was typed. Beyond this the library's scans only cost time.
+_LONGEST_ADDRESS = 1000
+
+
 def read_email(text: str) -> str | None:
     """The address with NFC applied and its domain in lower case; None when it is none (RFC 5321; no DNS)."""
     if len(text) <= 64 and (found := _plain_address(text)) and found[1] not in _SPECIAL:
         return text
+    if len(text) > _LONGEST_ADDRESS:
+        return None
     try:
         return validate_email(text, check_deliverability=False, strict=True).normalized
     except EmailNotValidError:

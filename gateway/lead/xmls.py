@@ -113,6 +113,9 @@ def _excess(document: bytes) -> Undecodable | None:
 
     In a well-formed document this counts exactly what the parser will see; any other one the parser refuses.
     """
+    # Told that it is given UTF-8, expat still takes `<` and NUL in front for UTF-16, and a mark for a mark.
+    if b"\x00" in document or document.startswith(_BOM):
+        return NOT_XML
     depth = elements = markup = 0
     at = document.find(b"<")
     while at >= 0:
