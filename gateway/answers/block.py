@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from gateway.answers.document import Document, LegacyAnswer
 from gateway.answers.explaining import Explanation, Unwrapping, explain_rules
+from gateway.answers.keys import Block, Use, check_keys, entries_of, scalar
 from gateway.answers.limits import UNWRAPS, LimitHit
 from gateway.answers.opening import Unopened, clean, decode, decompress, is_wide, known_charset
 from gateway.answers.patterns import MEMBERS
 from gateway.answers.rules import Rule, compile_rule, compile_rules, use_of
-from gateway.answers.sources import Block, Source, Use, check_keys, compile_source, entries_of, scalar
+from gateway.answers.sources import Source, compile_source
 from gateway.answers.values import text_of
 from gateway.datapost.values import Reading, Verdict
 from gateway.settings.problems import Report

@@ -7,22 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.answers.document import KINDS, Document
+from gateway.answers.keys import Block, Use, check_keys, entries_of, flag, literals
 from gateway.answers.limits import CONDITION_DEPTH
 from gateway.answers.literals import has_words, key
-from gateway.answers.sources import (
-    ADD_SOURCE,
-    FOR_VERDICTS,
-    HEADS,
-    REFINEMENTS,
-    Block,
-    Source,
-    Use,
-    check_keys,
-    compile_source,
-    entries_of,
-    flag,
-    literals,
-)
+from gateway.answers.refinements import REFINEMENTS
+from gateway.answers.sources import ADD_SOURCE, FOR_VERDICTS, HEADS, Source, compile_source
 from gateway.answers.values import is_empty, says_something, value_of
 from gateway.settings.problems import Report, dotted
 

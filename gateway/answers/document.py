@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from gateway.answers import jsontext
-from gateway.answers.limits import LimitHit
+from gateway.answers.limits import NODES, LimitHit
 from gateway.answers.markup import TAG, Element, is_html_page, parse_html, parse_xml
 
 KINDS = ("json", "xml", "html", "form", "text", "empty")
@@ -162,12 +162,18 @@ class Document:
 
 def fields(text: str) -> dict[str, list[object]]:
     """Name -> values of `a=1&b=2`, percent and plus decoded, raw blanks tolerated (WHATWG URL 5.1)."""
+    if text.count("&") > NODES:
+        raise LimitHit
     found: dict[str, list[object]] = {}
     for part in text.split("&"):
         if part:
             name, _, value = part.partition("=")
-            found.setdefault(unquote_plus(name).strip(), []).append(unquote_plus(value))
+            found.setdefault(_plain(name).strip(), []).append(_plain(value))
     return found
+
+
+def _plain(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
 
 
 def query_values(url: str, name: str) -> list[str]:

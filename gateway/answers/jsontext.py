@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final, NoReturn, final
 
 from gateway.answers.limits import DEPTH, NODES, LimitHit
@@ -25,8 +25,11 @@ class Number:
 
     @property
     def value(self) -> Decimal:
-        """Its exact value; never goes through a float."""
-        return Decimal(self.text)
+        """Its exact value; never goes through a float. Beyond what decimals hold (1e9999999999999999999): infinite."""
+        try:
+            return Decimal(self.text)
+        except InvalidOperation:
+            return Decimal("-Infinity" if self.text[0] == "-" else "Infinity")
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Number):

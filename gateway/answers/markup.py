@@ -74,6 +74,8 @@ def parse_xml(text: str, *, keep_namespaces: bool) -> Element | None:
             return None  # an internal subset can define entities; it is not read, so the text is not understood
         text = text[:at] + text[doctype.end() :]
     if "&" in text:
+        if text.count("&") > NODES:
+            raise LimitHit
         text = _AMPERSAND.sub(_ampersand, text)
     _measure(text)
     root = _parse_repaired(text, keep_namespaces)
@@ -102,7 +104,7 @@ def _ampersand(found: re.Match[str]) -> str:
 
 def _parse_repaired(text: str, keep_namespaces: bool) -> Element | None:
     try:
-        return etree.fromstring(text.encode(), _XML)
+        return etree.fromstring(text.encode("utf-8", "replace"), _XML)
     except etree.XMLSyntaxError as error:
         code = _code(error)
     if code == _TOO_DEEP:
@@ -114,7 +116,7 @@ def _parse_repaired(text: str, keep_namespaces: bool) -> Element | None:
         return None
     wrapped = f"<_>{text}</_>"
     try:
-        root = etree.fromstring(wrapped.encode(), _XML)
+        root = etree.fromstring(wrapped.encode("utf-8", "replace"), _XML)
     except etree.XMLSyntaxError as error:
         if _code(error) == _TOO_DEEP:
             _refuse_depth(text)
@@ -127,7 +129,7 @@ def _declared(text: str) -> Element | None:
     prefixes = sorted({found[1] or found[2] for found in _PREFIX.finditer(text)} - {"xml", "xmlns"})
     declarations = " ".join(f'xmlns:{prefix}="urn:{number}"' for number, prefix in enumerate(prefixes))
     try:
-        outer = etree.fromstring(f"<_ {declarations}>{text}</_>".encode(), _XML)
+        outer = etree.fromstring(f"<_ {declarations}>{text}</_>".encode("utf-8", "replace"), _XML)
     except etree.XMLSyntaxError as error:
         if _code(error) == _TOO_DEEP:
             _refuse_depth(text)
@@ -145,9 +147,14 @@ def _refuse_depth(text: str) -> None:
 
 
 def _measure(text: str) -> None:
-    if text.count("<") > NODES and len(_START.findall(text)) > NODES:
-        raise LimitHit
+    _measure_tags(text)
     if text.count("=") > NODES and text.count('="') + text.count("='") > NODES:
+        raise LimitHit
+
+
+def _measure_tags(text: str) -> None:
+    signs = text.count("<")  # of start tags, end tags, comments and the like
+    if signs > NODES and (signs > 3 * NODES or len(_START.findall(text)) > NODES):
         raise LimitHit
 
 
@@ -181,7 +188,7 @@ def parse_html(text: str) -> Element | None:
     if "<" not in text or TAG.search(text) is None:
         return None
     try:
-        root = etree.fromstring(guard(text).encode(), _HTML)
+        root = etree.fromstring(guard(text).encode("utf-8", "replace"), _HTML)
     except etree.ParserError:
         return None
     except etree.XMLSyntaxError as error:
@@ -217,8 +224,7 @@ def guard(text: str) -> str:
     (40 ms at worst) it may pass as it is. A longer page is split into tags here, in one linear pass, and put together
     so that there is only one way to read it; then its attributes can be counted.
     """
-    if text.count("<") > NODES and len(_START.findall(text)) > NODES:
-        raise LimitHit
+    _measure_tags(text)
     quotes = text.count('"') + text.count("'")
     if len(text) <= _SEPARATORS or len(text.split()) + text.count("/") + quotes // 2 <= _SEPARATORS:
         return text

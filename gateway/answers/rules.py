@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from gateway.answers.conditions import Condition, compile_condition
 from gateway.answers.document import Document
+from gateway.answers.keys import Block, Use, check_keys, flag
 from gateway.answers.limits import RULES
 from gateway.answers.patterns import MEMBERS
-from gateway.answers.sources import Block, Source, Use, check_keys, compile_source, flag
+from gateway.answers.sources import Source, compile_source
 from gateway.answers.values import join_notes, note_texts, value_of
 from gateway.answers.verdicts import Conclusion, Hit, compile_verdict
 from gateway.datapost.values import Reading, Verdict

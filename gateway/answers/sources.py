@@ -5,55 +5,38 @@ A source is compiled into one function from document and verdict to nodes; nothi
 
 from __future__ import annotations
 
-import difflib
-import html
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, unique
-from typing import Any, Literal
-from urllib.parse import unquote_plus
+from typing import Literal
 
-from gateway.answers.document import Document, query_values
+from gateway.answers.document import Document
 from gateway.answers.jsonpaths import compile_json_path
 from gateway.answers.jsontext import NOTHING
-from gateway.answers.limits import ALTERNATIVES, EXPRESSION_LENGTH, MAP_ENTRIES, VALUE_LENGTH, VALUES, LimitHit
-from gateway.answers.literals import key
+from gateway.answers.keys import Block, Use, check_keys, entries_of, scalar, verdict_of
+from gateway.answers.limits import VALUE_LENGTH, VALUES, LimitHit
 from gateway.answers.markup import Element
-from gateway.answers.patterns import Pattern, compile_pattern, octets
-from gateway.answers.values import Said, note_texts, readable, text_of, value_of
+from gateway.answers.patterns import Pattern, compile_pattern
+from gateway.answers.refinements import (
+    REFINEMENTS,
+    Refine,
+    Template,
+    capture,
+    compile_refinements,
+    compile_template,
+    refine,
+)
+from gateway.answers.values import Said, note_texts, value_of
 from gateway.answers.xpaths import compile_css, compile_xpath
 from gateway.datapost.values import Verdict
 from gateway.settings.problems import Report, dotted
 
 #: Nodes of a document, in order. The verdict is None where none is known yet.
 Nodes = Callable[[Document, Verdict | None], list[object]]
-#: One step of refinement: a text -> the texts it becomes.
-Refine = Callable[[Document, str], list[str]]
 
 HEADS = ("json", "xpath", "css", "text", "form", "header", "from", "first", "join")
-REFINEMENTS = ("query", "matches", "decode", "map", "as")
 FOR_VERDICTS = ("for", "unless")
 ADD_SOURCE = "add json, xpath, css, …"
-
-
-@unique
-class Use(Enum):
-    """Where a source stands, which decides what it may say and what counts as yielding something."""
-
-    MEMBER = "values"
-    NOTE = "note"
-    CONDITION = "a condition"
-    VERDICT = "a verdict"
-    UNWRAP = "unwrap"
-
-
-@dataclass(slots=True)
-class Block:
-    """What is known of the whole block while its parts are compiled."""
-
-    namespaces: Mapping[str, str] | None = None
-    entries: int = 0  # of all maps so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,67 +59,6 @@ class Source:
     groups: tuple[str, ...] = ()
     anchored: bool = True
     search: Callable[[Document], bool] | None = None
-
-
-# --- keys and scalars -----------------------------------------------------------------------------
-
-
-def check_keys(raw: Mapping[str, object], allowed: Iterable[str], report: Report) -> bool:
-    """Report keys that are not known here, with the nearest one that is."""
-    names = list(allowed)
-    fine = True
-    for name in raw:
-        if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(names)}"
-            report.at(name).error("unknown key", hint, key=True)
-            fine = False
-    return fine
-
-
-def scalar(raw: object, report: Report) -> str | None:
-    """A text that must be there, or None after reporting."""
-    if isinstance(raw, str) and raw:
-        return raw
-    if isinstance(raw, str) or raw is None:
-        report.error("is empty")
-    else:
-        report.error("is no text", "one word or text")
-    return None
-
-
-def flag(raw: object, report: Report) -> bool | None:
-    """`true` or `false`, or None after reporting."""
-    if raw in ("true", "false"):
-        return raw == "true"
-    report.error("is neither true nor false", "true or false")
-    return None
-
-
-def literals(raw: object, report: Report) -> tuple[str, ...] | None:
-    """A literal or a list of them, as compared; None after reporting."""
-    entries = raw if isinstance(raw, list) else [raw]
-    found: list[str] = []
-    for index, entry in enumerate(entries):
-        place = report.at(index) if isinstance(raw, list) else report
-        if entry is None or (isinstance(entry, str) and not key(entry)):
-            place.error("is empty", "a text; for what is empty there is empty: true")
-        elif isinstance(entry, str):
-            found.append(key(entry))
-        else:
-            place.error("is no text", "a text or a list of texts")
-    if not entries:
-        report.error("is empty", "a text or a list of texts")
-    return tuple(found) if len(found) == len(entries) and found else None
-
-
-def entries_of(raw: list[object], report: Report) -> bool:
-    """Whether a list of alternatives has a length that is allowed."""
-    if not raw:
-        report.error("is empty", "at least one entry")
-    elif len(raw) > ALTERNATIVES:
-        report.error(f"{len(raw)} entries", f"at most {ALTERNATIVES}")
-    return 0 < len(raw) <= ALTERNATIVES
 
 
 # --- sources --------------------------------------------------------------------------------------
@@ -180,7 +102,7 @@ def _mapping(raw: dict[str, object], report: Report, use: Use, block: Block) -> 
         report.error(f"two sources, {heads[0]} and {heads[1]}", "put each in its own entry of a list")
         return None
     # Everything is compiled before anything is given up, so that all errors show at once.
-    refinements = _refinements(raw, report, use, block)
+    refinements = compile_refinements(raw, report, use, block)
     allowed_for = _verdicts(raw, report)
     template = compile_template(raw["as"], report.at("as")) if "as" in raw else None
     base = _head(heads[0], raw, report.at(heads[0]), use, block)
@@ -223,6 +145,10 @@ def _assemble(
 
 def _shown(value: object) -> str:
     return value if isinstance(value, str) else "…"
+
+
+def _refined(nodes: Nodes, steps: tuple[Refine, ...], template: Template | None) -> Nodes:
+    return lambda document, verdict: refine(document, nodes(document, verdict), steps, template)
 
 
 def _cut_body(document: Document, _: Verdict | None) -> list[object]:
@@ -425,14 +351,6 @@ def _text(raw: str, report: Report, use: Use) -> Source | None:
     )
 
 
-def capture(document: Document, match: Any, named: tuple[tuple[str, int], ...]) -> None:
-    """Keep what named groups matched; the first that matched something stays."""
-    for name, number in named:
-        group = match.group(number)
-        if group and name not in document.found and (text := group.decode("utf-8", "replace").strip()):
-            document.found[name] = text
-
-
 def _form(name: str) -> Nodes:
     return lambda document, _: document.form.get(name, [])
 
@@ -452,209 +370,6 @@ def _from(word: str, report: Report) -> Nodes | None:
         return lambda document, _: [document.text]
     report.error(f"{word} is not known here", "status or body")
     return None
-
-
-# --- refinements ----------------------------------------------------------------------------------
-
-
-def _refinements(
-    raw: dict[str, object], report: Report, use: Use, block: Block
-) -> list[tuple[Refine, Pattern | None]] | None:
-    """The steps that are there, in their fixed order; None after reporting."""
-    steps: list[tuple[Refine, Pattern | None]] = []
-    fine = True
-    if "query" in raw:
-        name = scalar(raw["query"], report.at("query"))
-        fine &= name is not None
-        steps.append((_query(name or ""), None))
-    if "matches" in raw:
-        words = scalar(raw["matches"], report.at("matches"))
-        pattern = None
-        if words is not None:
-            pattern = compile_pattern(words, report.at("matches"), capturing=use is Use.CONDITION)
-        fine &= pattern is not None
-        if pattern is not None:
-            steps.append((_matches(pattern), pattern))
-    if "decode" in raw:
-        decoder = _DECODERS.get(str(raw["decode"]))
-        if decoder is None:
-            report.at("decode").error("is no coding", "js, url or html")
-            fine = False
-        else:
-            steps.append((decoder, None))
-    if "map" in raw and use is not Use.VERDICT:
-        table = compile_map(raw["map"], report.at("map"), block, _map_text)
-        fine &= table is not None
-        steps.append((_lookup(table or {}), None))
-    return steps if fine else None
-
-
-def _refined(nodes: Nodes, steps: tuple[Refine, ...], template: Template | None) -> Nodes:
-    def refined(document: Document, verdict: Verdict | None) -> list[object]:
-        made: list[object] = []
-        for node in nodes(document, verdict):
-            texts: list[str] | None = None
-            if steps:
-                text = text_of(node)
-                if text is None:
-                    continue
-                texts = [text]
-                for step in steps:
-                    texts = [after for before in texts for after in step(document, before)]
-                    if len(texts) > VALUES:
-                        raise LimitHit
-            if template is not None:
-                made.extend(template(node, text) for text in (texts if texts is not None else [None]))
-            else:
-                made.extend(texts or ())
-            if len(made) > VALUES:
-                raise LimitHit
-        return made
-
-    return refined
-
-
-def _query(name: str) -> Refine:
-    return lambda _, text: query_values(text, name)
-
-
-def _matches(pattern: Pattern) -> Refine:
-    if not pattern.named:
-        return lambda _, text: pattern.values(octets(text))
-
-    def refine(document: Document, text: str) -> list[str]:
-        found = octets(text)
-        match = pattern.search(found)
-        if match is None:
-            return []
-        capture(document, match, pattern.named)
-        return pattern.values(found)
-
-    return refine
-
-
-_JS_ESCAPE = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|(\r\n|[\n\r\u2028\u2029])|(.))", re.DOTALL
-)
-_JS_NAMED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
-
-
-def decode_js(text: str) -> str:
-    """Undo the escapes of a JavaScript string (ECMA-262 12.9.4); halves of surrogate pairs become U+FFFD."""
-    if "\\" not in text:
-        return text
-    text = _JS_ESCAPE.sub(_js_character, text)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _js_character(found: re.Match[str]) -> str:
-    code = found[1] or found[2] or found[3]
-    if code:
-        return chr(int(code, 16)) if int(code, 16) <= 0x10FFFF else "\ufffd"
-    if found[4]:
-        return ""  # a line that goes on
-    return _JS_NAMED.get(found[5], found[5])
-
-
-_DECODERS: dict[str, Refine] = {
-    "js": lambda _, text: [decode_js(text)],
-    "url": lambda _, text: [unquote_plus(text)],
-    "html": lambda _, text: [html.unescape(text)],
-}
-
-
-# --- maps -----------------------------------------------------------------------------------------
-
-
-def compile_map(
-    raw: object, report: Report, block: Block, entry: Callable[[object, Report], Any]
-) -> dict[str, Any] | None:
-    """A mapping from words, as compared, to what `entry` makes of what stands beside them; None after reporting."""
-    if not isinstance(raw, dict) or not raw:
-        report.error("is empty" if not raw else "is no mapping", "{word: …}")
-        return None
-    block.entries += len(raw)
-    if block.entries > MAP_ENTRIES >= block.entries - len(raw):
-        report.error(f"more than {MAP_ENTRIES} map entries in the block", f"at most {MAP_ENTRIES}")
-        return None
-    table: dict[str, Any] = {}
-    written: dict[str, str] = {}
-    fine = True
-    for word, value in raw.items():
-        made = entry(value, report.at(word))
-        folded = key(word)
-        if folded in written:
-            first = written[folded]
-            line = report.place(first, key=True).line
-            report.at(word).error(
-                f"same key as {first} in line {line}, since case does not count", "keep one", key=True
-            )
-            fine = False
-        written[folded] = word
-        fine &= made is not None
-        table[folded] = made
-    return table if fine else None
-
-
-def _map_text(value: object, report: Report) -> str | None:
-    return scalar(value, report)
-
-
-def _lookup(table: dict[str, str]) -> Refine:
-    def refine(_: Document, text: str) -> list[str]:
-        found = table.get(key(text))
-        return [] if found is None else [found]
-
-    return refine
-
-
-# --- templates ------------------------------------------------------------------------------------
-
-#: A node and its refined text (None: not refined) -> the text of the template.
-Template = Callable[[object, str | None], str]
-
-_PART = re.compile(r"\{([^{}]*)\}")
-
-
-def compile_template(raw: object, report: Report) -> Template | None:
-    """Compile `"{field}: {message}"`, or report what is wrong with it."""
-    words = scalar(raw, report)
-    if words is None:
-        return None
-    if len(words) > EXPRESSION_LENGTH:
-        report.error(f"template of {len(words)} characters", f"at most {EXPRESSION_LENGTH}")
-        return None
-    pieces = _PART.split(words)  # text, name, text, name, …, text
-    if any("{" in piece or "}" in piece for piece in pieces[::2]):
-        report.error("a brace without its partner", "{name}, {@attribute} or {}")
-        return None
-    if len(pieces) == 1:
-        report.error("names no part of the node", "{name}, {@attribute} or {}")
-        return None
-
-    def fill(node: object, text: str | None) -> str:
-        parts = [piece if index % 2 == 0 else _part(node, piece.strip(), text) for index, piece in enumerate(pieces)]
-        # Without any of its parts a template says nothing of the answer.
-        return "".join(parts) if any(parts[1::2]) else ""
-
-    return fill
-
-
-def _part(node: object, name: str, text: str | None) -> str:
-    if not name:
-        return text if text is not None else "; ".join(note_texts(node))
-    found: object = None
-    if isinstance(node, dict):
-        found = node.get(name)
-    elif isinstance(node, Element):
-        if name.startswith("@"):
-            found = node.get(name[1:])
-        else:
-            try:
-                found = node.find(name)
-            except SyntaxError:
-                found = None
-    return " ".join(readable(text_of(found) or ""))
 
 
 def _verdicts(raw: dict[str, object], report: Report) -> frozenset[Verdict] | Literal[False] | None:
@@ -677,12 +392,3 @@ def _verdicts(raw: dict[str, object], report: Report) -> frozenset[Verdict] | Li
         chosen = frozenset(named) if name == "for" else frozenset(Verdict) - named
         counted = chosen if counted is None else counted & chosen
     return counted if fine else False
-
-
-def verdict_of(word: object, report: Report) -> Verdict | None:
-    """The verdict that a word names, or None after reporting."""
-    if isinstance(word, str) and word in Verdict._value2member_map_:
-        return Verdict(word)
-    shown = word if isinstance(word, str) and word else "this"
-    report.error(f"{shown} is no verdict", "accepted, rejected, duplicate or error")
-    return None

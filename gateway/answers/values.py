@@ -14,6 +14,10 @@ from gateway.answers.markup import ITEM, Element, element_note, element_text, st
 from gateway.answers.trouble import shows_trouble
 
 
+#: Characters that are looked at for a note, whose markup may be longer than its text.
+_READ_LENGTH = 16 * VALUE_LENGTH
+
+
 @final
 class Said(str):
     """Text that the block says, not the answer: taken as it is written."""
@@ -102,6 +106,7 @@ def _add_text(node: object, found: list[str]) -> None:
 
 def readable(text: str) -> list[str]:
     """A text as people read it: no markup, entities decoded, blanks collapsed; one entry for each list item."""
+    text = text[:_READ_LENGTH]
     # Twice, since escaped markup (`&lt;br&gt;`) is markup once its entities are decoded.
     for _ in range(2):
         if "<" in text:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from gateway.answers.conditions import status_codes
 from gateway.answers.document import Document
+from gateway.answers.keys import Block, Use, entries_of, verdict_of
 from gateway.answers.literals import key
-from gateway.answers.sources import Block, Source, Use, compile_map, compile_source, entries_of, verdict_of
+from gateway.answers.refinements import compile_map
+from gateway.answers.sources import Source, compile_source
 from gateway.answers.trouble import shows_trouble
 from gateway.answers.values import value_of
 from gateway.datapost.values import Verdict

@@ -18,7 +18,9 @@ def compiled(tmp_path: Path) -> Callable[..., Compiled]:
 
     def compile_text(text: str, **options: int) -> Compiled:
         file = tmp_path / "program.yaml"
-        file.write_text("answers:\n" + textwrap.indent(textwrap.dedent(text).strip("\n"), "  ") + "\n", encoding="utf-8")
+        file.write_text(
+            "answers:\n" + textwrap.indent(textwrap.dedent(text).strip("\n"), "  ") + "\n", encoding="utf-8"
+        )
         return compile_file(file, **options)
 
     return compile_text
@@ -35,5 +37,3 @@ def reader(compiled: Callable[..., Compiled]) -> Callable[..., Answers]:
         return made.answers
 
     return make
-
-
