@@ -22,6 +22,7 @@ from gateway.intake.address import ClientAddress
 from gateway.intake.credentials import Authenticator, Denied
 from gateway.intake.reference import References
 from gateway.lead import Checker, Decoder, Undecodable
+from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
 from gateway.observe.metrics import Metrics, ProgramMetrics
 from gateway.observe.trace import continued
@@ -29,6 +30,8 @@ from gateway.upstream import Exchange, Forward, Upstream
 
 #: Kept back from the deadline for reading the legacy's answer and writing ours.
 _RESERVE_S = 0.1
+#: A body that ends for one of these: nobody knows where it would have ended, so the true status goes out.
+_UNSOUND = frozenset({Reason.MALFORMED, Reason.REQUEST_TIMEOUT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class Lane:
     contract: Contract
     upstream: Upstream
     metrics: ProgramMetrics
+    given_ids: GivenIds
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ class Submission:
 
     reference: str
     received: float  # loop time of the request's first byte
+    entered: float  # monotonic time at which its head was whole; the loop's own clock only counts milliseconds
+    waited_s: float  # from received to entered
     lane: Lane | None = None
     format: Format = Format.JSON
     framed: bool = True  # the request could be read as HTTP; if not, its true status goes out
@@ -67,7 +73,6 @@ class Submission:
     rule: str = ""
     exchange: Exchange | None = None
     upstream_status: int = 0
-    mapped: bool = False
 
     def refuse(self, reason: Reason, text: str = "", unknown: int = 0) -> Told:
         """End here: the reason and the answer that tells it."""
@@ -107,7 +112,7 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self.in_flight = 0
         #: Set while what is left is being refused before the process ends.
-        self.draining = False
+        self.draining = asyncio.Event()
 
     async def carry(self, request: Request, submission: Submission) -> Told:
         """Carry one submission from partner to legacy endpoint and back; the first refusal ends it."""
@@ -115,10 +120,13 @@ class Pipeline:
         if lane is None:
             return submission.refuse(Reason.NOT_FOUND)
         submission.lane = lane
+        lane.metrics.in_flight += 1
         submission.format = lane.contract.format_for(_all(request, "Accept"))
+        if request.query:
+            lane.metrics.ignored_queries += 1
         if request.method != "POST":
             return submission.refuse(Reason.METHOD_NOT_ALLOWED)
-        if self.draining:
+        if self.draining.is_set():
             return submission.refuse(Reason.DRAINING)
         if self.in_flight > self._limit:
             return submission.refuse(Reason.OVERLOADED)
@@ -138,7 +146,7 @@ class Pipeline:
         deadline = request.received + lane.deadline_s - _RESERVE_S
         body = await request.body(deadline)
         if isinstance(body, Unreadable):
-            submission.framed = body.framed
+            submission.framed = body.reason not in _UNSOUND
             return submission.refuse(body.reason, body.text)
         submission.body_bytes = len(body)
         lead = lane.decode(request.headers.get("Content-Type"), body)
@@ -152,7 +160,7 @@ class Pipeline:
             return submission.refuse(Reason.LEAD_INVALID, unknown=checked.unknown)
         if request.gone:
             return submission.refuse(Reason.CLIENT_GONE)
-        if self.draining:
+        if self.draining.is_set():
             return submission.refuse(Reason.DRAINING)
 
         trace = continued(request.headers.get("traceparent"), _all(request, "tracestate"))
@@ -182,12 +190,18 @@ class Pipeline:
         lane.metrics.answer(reading.kind, reading.rule)
         conclusion = lane.contract.conclude(reading, checked.fields, submission.reference)
         submission.outcome = OUTCOMES[conclusion.reason][1]
-        submission.mapped = conclusion.mapped
+        if exchange.answer.surplus:
+            lane.metrics.surplus_answers += 1
+        if conclusion.mapped:
+            lane.metrics.mapped_ids += 1
+        if conclusion.legacy_id is not None and lane.given_ids.repeated(conclusion.legacy_id, lead.pairs):
+            lane.metrics.repeated_ids += 1
+            self._log.repeated_id(submission.reference, lane.name, submission.partner)
         return Told(conclusion.reason, conclusion.answer)
 
     async def __call__(self, request: Request) -> Reply:
         """Answer one request; never raises."""
-        submission = Submission(self._references.new(), request.received)
+        submission = self._begin(request.received)
         self.in_flight += 1
         try:
             told = await self.carry(request, submission)
@@ -196,12 +210,18 @@ class Pipeline:
             told = submission.refuse(Reason.INTERNAL)
         finally:
             self.in_flight -= 1
+            if submission.lane is not None:
+                submission.lane.metrics.in_flight -= 1
         return self._reply(submission, told)
 
     def refuse(self, reason: Reason, peer: str, received: float, text: str = "") -> Reply:
         """The answer to what could not be read as a request at all (or to a bug of the connection's)."""
-        submission = Submission(self._references.new(), received, framed=False)
+        submission = self._begin(received)
+        submission.framed = False
         return self._reply(submission, submission.refuse(reason, text))
+
+    def _begin(self, received: float) -> Submission:
+        return Submission(self._references.new(), received, time.monotonic(), self._loop.time() - received)
 
     def _reply(self, submission: Submission, told: Told) -> Reply:
         lane, reason = submission.lane, told.reason
@@ -218,7 +238,7 @@ class Pipeline:
         )
 
     def _observe(self, submission: Submission, reason: Reason, status: int, answer_bytes: int) -> None:
-        total_s = self._loop.time() - submission.received
+        total_s = submission.waited_s + time.monotonic() - submission.entered
         upstream_s = submission.exchange.total_s if submission.exchange is not None else None
         metrics = submission.lane.metrics if submission.lane is not None else self._metrics.unrouted
         metrics.submission(

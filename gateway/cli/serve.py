@@ -29,7 +29,7 @@ def command(config: Path) -> None:
 
     loaded = load(config)
     composition = compose(loaded)
-    for problem in sorted(loaded.problems, key=lambda one: (one.place.file, one.place.line, one.place.column)):
+    for problem in loaded.findings():
         click.echo(str(problem), err=True)
     if composition is None:
         click.echo("The configuration is wrong; no port was opened.", err=True)

@@ -60,7 +60,7 @@ def compose(loaded: Loaded) -> Composition | None:
     for one in loaded.programs:
         if (program := _compile_program(one, settings)) is not None:
             programs[program.name] = program
-    if any(not problem.warning for problem in loaded.problems):
+    if loaded.failed:
         return None
     return Composition(settings=settings, programs=MappingProxyType(programs), client_address=client_address)
 
@@ -72,7 +72,9 @@ def _compile_program(loaded: LoadedProgram, top: GatewaySettings) -> Program | N
         users = compile_users(settings.auth.users, report.at("auth", "users"))
     id_key = top.id_key.reveal().encode() if top.id_key is not None else None
     answers = compile_answers(settings.answers, report.at("answers"), max_answer=settings.upstream.max_answer)
-    contract = compile_contract(settings.answer, program=settings.program, id_key=id_key, report=report.at("answer"))
+    contract = compile_contract(
+        settings.answer, program=settings.program, id_key=id_key, report=report.at("answer"), fields=settings.lead.fields
+    )
     check = compile_checker(settings.lead, report.at("lead"))
     plan = compile_upstream(settings.upstream, report.at("upstream"))
     allowed = compile_networks(settings.networks, report.at("networks"))

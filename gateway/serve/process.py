@@ -17,8 +17,9 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.intake import Intake
-from gateway.intake.credentials import Authenticator
+from gateway.intake.credentials import Authenticator, Verifier
 from gateway.intake.htpasswd import compile_users
+from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
 from gateway.observe.metrics import Metrics
 from gateway.pipeline import Lane, Pipeline
@@ -40,10 +41,10 @@ class Server:
         settings = composition.settings
         self._composition = composition
         self._settings = settings
-        self._log = log if log is not None else SubmissionLog(settings.log.level)
+        self.log = log if log is not None else SubmissionLog(settings.log.level)
         self._metrics = Metrics(partners=settings.metrics.partners)
-        self._lanes: dict[str, Lane] = {}
-        self._authenticators: list[Authenticator] = []
+        self.lanes: dict[str, Lane] = {}
+        self._verifier = Verifier()
         self._pipeline: Pipeline | None = None
         self._intake: Intake | None = None
         self._listener: asyncio.Server | None = None
@@ -62,14 +63,13 @@ class Server:
         host, port = settings.listening.endpoint
         listener = _listen(host, port)
         self.port = listener.getsockname()[1]
-        self._log.start(loop)
+        self.log.start(loop)
         for program in self._composition.programs.values():
             authenticator = None
             if program.users is not None:
-                authenticator = Authenticator(program.users)
-                self._authenticators.append(authenticator)
+                authenticator = Authenticator(program.users, self._verifier)
             users = program.users.names if program.users is not None else ()
-            self._lanes[program.path] = Lane(
+            self.lanes[program.path] = Lane(
                 name=program.name,
                 deadline_s=program.deadline_s,
                 timezone=program.timezone,
@@ -81,17 +81,20 @@ class Server:
                 answers=program.answers,
                 contract=program.contract,
                 upstream=Upstream(program.upstream),
+                given_ids=GivenIds(),
                 metrics=self._metrics.program(program.name, users=users, rules=program.answers.rules, fields=program.fields),
             )
         self._pipeline = Pipeline(
-            self._lanes,
+            self.lanes,
             client_address=self._composition.client_address,
             in_flight=settings.limits.in_flight,
             metrics=self._metrics,
-            log=self._log,
+            log=self.log,
         )
-        self._intake = Intake(settings.limits, self._pipeline)
-        self._metrics.watch(connections=lambda: self._intake.connections if self._intake else 0)
+        self._intake = Intake(settings.limits, self._pipeline, crashed=self.log.bug)
+        self._metrics.watch(
+            connections=lambda: self._intake.connections if self._intake else 0, log_dropped=lambda: self.log.dropped
+        )
         await self._open_admin()
         self._lag = loop.create_task(self._measure_lag(), name="event loop lag")
         self._listener = await loop.create_server(self._intake.factory, sock=listener, backlog=_BACKLOG)
@@ -103,8 +106,7 @@ class Server:
         if admin.users is not None:
             users = compile_users(admin.users, loose_report())
             if users is not None:
-                authenticator = Authenticator(users)
-                self._authenticators.append(authenticator)
+                authenticator = Authenticator(users, self._verifier)
         pages = Admin(self._metrics, authenticator=authenticator, ready=lambda: self._why_not_ready, deep=self._deep)
         self._admin = web.AppRunner(pages.application(), access_log=None, handle_signals=False)
         await self._admin.setup()
@@ -114,8 +116,8 @@ class Server:
 
     async def _deep(self) -> Mapping[str, str]:
         """Whether each upstream takes connections; nothing is sent on them."""
-        states = await asyncio.gather(*(lane.upstream.reachable() for lane in self._lanes.values()))
-        return {f"upstream of {lane.name}": state for lane, state in zip(self._lanes.values(), states, strict=True)}
+        states = await asyncio.gather(*(lane.upstream.reachable() for lane in self.lanes.values()))
+        return {f"upstream of {lane.name}": state for lane, state in zip(self.lanes.values(), states, strict=True)}
 
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()
@@ -129,7 +131,7 @@ class Server:
         """The one line that `serve` prints."""
         host = self._settings.listening.endpoint[0]
         admin = self._settings.administration.endpoint[0]
-        count = len(self._lanes)
+        count = len(self.lanes)
         return (
             f"gateway {__version__} ready: {_url(host, self.port)} ({count} program{'' if count == 1 else 's'}), "
             f"admin {_url(admin, self.admin_port)}"
@@ -170,9 +172,9 @@ class Server:
             return 0
         finished.cancel()
         # Out of time: what has not gone out is refused, what has is of unknown outcome; both are told so.
-        self._pipeline.draining = True
+        self._pipeline.draining.set()
         self._intake.interrupt()
-        await asyncio.gather(*(lane.upstream.close() for lane in self._lanes.values()))
+        await asyncio.gather(*(lane.upstream.close() for lane in self.lanes.values()))
         await self._intake.drained(_LAST_WORDS_S)
         return 1
 
@@ -181,16 +183,15 @@ class Server:
         if self._listener is not None:
             self._listener.close()
         if self._intake is not None:
-            self._intake.abort()
-        for lane in self._lanes.values():
+            await self._intake.abort()
+        for lane in self.lanes.values():
             await lane.upstream.close()
-        for authenticator in self._authenticators:
-            authenticator.close()
+        self._verifier.close()
         if self._lag is not None:
             self._lag.cancel()
         if self._admin is not None:
             await self._admin.cleanup()
-        self._log.close()
+        self.log.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

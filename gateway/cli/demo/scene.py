@@ -71,7 +71,7 @@ async def _play(configuration: Path, ports: Ports) -> int:
     loaded = load(configuration)
     composition = compose(loaded)
     if composition is None:  # the shipped configuration is tested; a port out of range ends here
-        for problem in loaded.problems:
+        for problem in loaded.findings():
             click.echo(str(problem), err=True)
         return 1
     legacy = Legacy()
