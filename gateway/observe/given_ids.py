@@ -17,12 +17,15 @@ class GivenIds:
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._leads: OrderedDict[int, int] = OrderedDict()
+        self._times: dict[int, int] = {}
 
-    def repeated(self, legacy_id: str, pairs: tuple[tuple[str, str], ...]) -> bool:
-        """Whether this ID was given to another lead before; remembers it for this one if not."""
+    def repeated(self, legacy_id: str, pairs: tuple[tuple[str, str], ...]) -> int:
+        """How often this ID has now been given to another lead than its first; remembers it for this one if never."""
         # Python's string hash is keyed anew in each process, so that nothing can be looked up from it.
         key, lead = hash(legacy_id), hash(pairs)
-        known = self._leads.setdefault(key, lead)
-        if len(self._leads) > self._most:
-            self._leads.popitem(last=False)
-        return known != lead
+        if self._leads.setdefault(key, lead) == lead:
+            if len(self._leads) > self._most:
+                self._times.pop(self._leads.popitem(last=False)[0], None)
+            return 0
+        self._times[key] = times = self._times.get(key, 0) + 1
+        return times
