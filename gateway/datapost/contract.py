@@ -81,11 +81,9 @@ class Contract:
         faults and unknown (how many fields are not known) are told with LEAD_INVALID alone. text, a clause
         without any value of the lead, is said in place of the reason's sentence.
         """
-        if text:
-            sentence = clean(text)
-            return _invalid(
-                told_note(capital(sentence if sentence.endswith(".") else sentence + "."), reason, reference)
-            )
+        if text and (sentence := clean(text)):
+            sentence = capital(sentence if sentence.endswith(".") else sentence + ".")
+            return _invalid(told_note(sentence, reason, reference))
         if reason is Reason.LEAD_INVALID and (faults or unknown):
             return _invalid(fault_note(faults, unknown, self.names, reason, reference))
         return _invalid(plain_note(reason, reference))

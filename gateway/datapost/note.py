@@ -73,10 +73,10 @@ def _machine(faults: Sequence[Fault], unknown: int, names: Names, reason: Reason
     if len(head) + len(told) + len(tail) <= MOST_MACHINE:
         return head + told + tail
 
-    told, count = "", 0
-    for word in words:
-        more = f" more={len(words) - count - 1}"
-        if len(head) + len(told) + len(word) + len(more) + len(tail) > MOST_MACHINE:
-            break
-        told, count = told + word, count + 1
-    return f"{head}{told} more={len(words) - count}{tail}"
+    def cut(count: int) -> str:
+        return f"{head}{''.join(words[:count])} more={len(words) - count}{tail}"
+
+    count = 0
+    while len(cut(count + 1)) <= MOST_MACHINE:
+        count += 1
+    return cut(count)

@@ -95,7 +95,7 @@ class Reason(Enum):
     STORE_UNAVAILABLE = (
         "store_unavailable",
         503,
-        "A store is down; the lead was not sent and may be sent again.",
+        "Leads cannot be recorded at this moment; the lead was not sent and may be sent again.",
         True,
     )
     INTERNAL = ("internal", 500, "An internal error occurred; ask before sending the lead again.", False)
