@@ -108,7 +108,7 @@ def _mapping(raw: dict[str, object], report: Report, block: Block, depth: int) -
         if name in raw:
             report.at(name).error("has no place in a condition", "it belongs to values", key=True)
             fine = False
-    allowed = (*_KEYS, *FOR_VERDICTS, *(("attr",) if "css" in raw else ()))
+    allowed = (*_KEYS, *FOR_VERDICTS, "attr")
     fine &= check_keys(raw, allowed, report)
     made: list[Condition] = []
     asked = False
@@ -202,7 +202,7 @@ def _not(raw: object, report: Report, block: Block, depth: int) -> Condition | N
 def _asking(raw: dict[str, object], report: Report, block: Block) -> Condition | None:
     heads = [name for name in raw if name in HEADS]
     if not heads:
-        first = next(name for name in raw if name in TESTS or name in REFINEMENTS)
+        first = next(name for name in raw if name in (*TESTS, *REFINEMENTS, "attr"))
         report.error(f"{first} without a source", ADD_SOURCE)
         return None
     words = {name: value for name, value in raw.items() if name in (*HEADS, *REFINEMENTS, "attr")}

@@ -116,5 +116,7 @@ def _measure(text: str) -> None:
             nodes += 1
         elif sign in ("]", "}"):
             depth -= 1
+        elif sign[0] != '"' and depth == DEPTH:
+            raise LimitHit  # an empty one on the level below
         if depth > DEPTH or nodes > NODES or signs > 5 * NODES:
             raise LimitHit

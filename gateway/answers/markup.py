@@ -241,9 +241,12 @@ def _canonical(text: str) -> str:
         if name is not None:
             if len(token[2]) > ATTRIBUTES and len(_ATTRIBUTES.findall(token[2])) > ATTRIBUTES:
                 raise LimitHit
-            # Without the slash, of which parsers think differently; and `plaintext` would never end.
-            parts.append(f"<{name}{token[2]}>" if name.lower() != "plaintext" else "")
-            if _RAW.fullmatch(name):
+            if name.lower() == "plaintext":
+                continue  # it would never end
+            parts.append(f"<{name}{token[2]}>")
+            if text.endswith("/>", token.end(2), at):
+                parts.append(f"</{name}>")  # libxml2 ends an element there, browsers do not
+            elif _RAW.fullmatch(name):
                 end = re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE).search(text, at)
                 stop = end.start() if end is not None else len(text)
                 raw = text[at:stop]

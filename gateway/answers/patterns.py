@@ -22,7 +22,9 @@ _options.max_mem = PATTERN_MEMORY
 _options.log_errors = False
 
 # A `(` that is neither escaped nor in a class begins a group.
-_GROUPS = re.compile(r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]?|\((\?P?<\w+>|(?!\?))", re.DOTALL)
+_GROUPS = re.compile(
+    r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]?|\((?:\?P?<(\w+)>|(?!\?))", re.DOTALL
+)
 _ANCHORED = re.compile(r"(?:\(\?[imsU]+\))?\(?(?:\?:)?(?:\^|\\A)")
 
 

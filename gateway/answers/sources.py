@@ -90,7 +90,10 @@ def _mapping(raw: dict[str, object], report: Report, use: Use, block: Block) -> 
         if name in raw and use not in (Use.MEMBER, Use.NOTE):
             report.at(name).error(f"has no place in {use.value}", "it belongs to values", key=True)
             fine = False
-    allowed = (*HEADS, *REFINEMENTS, *FOR_VERDICTS, *(("attr",) if "css" in raw else ()))
+    if "attr" in raw and "css" not in raw:
+        report.at("attr").error("has no place without css", "for XML write @name in the path", key=True)
+        fine = False
+    allowed = (*HEADS, *REFINEMENTS, *FOR_VERDICTS, "attr")
     fine &= check_keys(raw, allowed, report)
     heads = [name for name in raw if name in HEADS]
     if not heads:

@@ -98,7 +98,6 @@ def _look_through(path: str, namespaces: Mapping[str, str] | None) -> _Traits:
     while at < len(path) and (token := _TOKEN.match(path, at)) is not None:
         at = token.end()
         inside = open_brackets.count("[")
-        text = token[0].strip()
         starts = before in (None, "operator")
         if token["variable"]:
             raise _Wrong("variables are not known here")
@@ -110,7 +109,7 @@ def _look_through(path: str, namespaces: Mapping[str, str] | None) -> _Traits:
             if starts or before in ("slash", "at"):
                 _check_name(token, namespaces)
                 before = "node"
-            elif text in _OPERATORS:
+            elif token["name"] in _OPERATORS:
                 before = "operator"
             else:
                 _check_name(token, namespaces)
