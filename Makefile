@@ -30,7 +30,7 @@ unit: $(VENV)/dev.stamp
 	$(BIN)/pytest -n 2 --ignore=tests/lead --ignore=tests/answers --ignore=tests/datapost $(PYTEST_ARGS)
 
 bench: $(VENV)/dev.stamp ## microseconds of CPU a lead, beside the peers that are installed
-	$(BIN)/python bench/gateway.py
+	$(BIN)/python bench/ours.py
 
 lock: ## resolve the versions anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock

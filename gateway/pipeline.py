@@ -194,9 +194,10 @@ class Pipeline:
             lane.metrics.surplus_answers += 1
         if conclusion.mapped:
             lane.metrics.mapped_ids += 1
-        if conclusion.legacy_id is not None and lane.given_ids.repeated(conclusion.legacy_id, lead.pairs):
+        if conclusion.legacy_id is not None and (times := lane.given_ids.repeated(conclusion.legacy_id, lead.pairs)):
             lane.metrics.repeated_ids += 1
-            self._log.repeated_id(submission.reference, lane.name, submission.partner)
+            if times == 1:  # an endpoint that gives everybody one ID is told of once
+                self._log.repeated_id(submission.reference, lane.name, submission.partner)
         return Told(conclusion.reason, conclusion.answer)
 
     async def __call__(self, request: Request) -> Reply:
