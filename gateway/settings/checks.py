@@ -16,7 +16,6 @@ from gateway.settings.models import GatewaySettings, ProgramSettings
 from gateway.settings.problems import Report
 from gateway.settings.salvage import Validated
 from gateway.settings.units import spell_seconds
-from gateway.settings.wording import either
 
 #: Keyed hashes are worth what their key is: 128 bits at least.
 SHORTEST_ID_KEY = 16
@@ -99,7 +98,7 @@ _GATEWAY_CHECKS: Mapping[Callable[[GatewaySettings, Report], None], tuple[str, .
 
 def _path(settings: ProgramSettings, report: Report) -> None:
     if {".", ".."}.intersection(settings.path.split("/")):
-        report.at("path").error("has a segment . or .., which clients take out before they send", "a plain path")
+        report.at("path").error("has a segment . or .., which clients take out before they send", "a path without them")
 
 
 def _timezone(settings: ProgramSettings, report: Report) -> None:
@@ -108,9 +107,9 @@ def _timezone(settings: ProgramSettings, report: Report) -> None:
     if not _is_timezone("UTC"):
         report.at("timezone").error("no time zone is known on this machine", "the operating system's tzdata package")
         return
-    known = available_timezones()
-    likely = difflib.get_close_matches(settings.timezone[:64], known, n=1, cutoff=0.7)
-    hint = f"did you mean {likely[0]}? " if likely else ""
+    known = {name.lower(): name for name in available_timezones()}
+    likely = difflib.get_close_matches(settings.timezone[:64].lower(), known, n=1, cutoff=0.8)
+    hint = f"did you mean {known[likely[0]]}? " if likely else ""
     report.at("timezone").error("is no time zone", f"{hint}an IANA name, such as America/New_York or UTC")
 
 
@@ -144,19 +143,12 @@ def _drop(settings: ProgramSettings, report: Report) -> None:
         )
 
 
-def _answer_fields(settings: ProgramSettings, report: Report) -> None:
+def _email_from(settings: ProgramSettings, report: Report) -> None:
     fields, answer = settings.lead.fields, settings.answer
-    allowed = either(list(fields)) if 0 < len(fields) <= 16 else "a field of lead.fields"
-    customer = answer.customerid
-    for key, name in (("field", customer.field), ("hash", customer.hash)):
-        if name is not None and name not in fields:
-            report.at("answer", "customerid", key).error("is no field of this program", allowed)
-    if customer.field is not None and customer.hash is not None:
-        report.at("answer", "customerid", "hash").error("stands beside field", "one of the two")
     if answer.email != "none" and fields and answer.email_from not in fields:
         report.at("answer", "email_from").warn(
             f"{answer.email_from} is no field of this program, so email is empty unless a lead brings it unasked",
-            f"{allowed}; or email: none",
+            "a field of lead.fields; or email: none",
         )
 
 
@@ -166,5 +158,5 @@ _PROGRAM_CHECKS: Mapping[Callable[[ProgramSettings, Report], None], tuple[str, .
     _auth: ("auth",),
     _deadline: ("deadline", "upstream.timeouts"),
     _drop: ("lead.unknown_fields", "upstream.send"),
-    _answer_fields: ("answer", "lead.fields"),
+    _email_from: ("answer.email", "answer.email_from", "lead.fields"),
 }

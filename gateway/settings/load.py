@@ -13,9 +13,10 @@ from pathlib import Path
 
 from gateway.settings.checks import Named, check_apart, check_gateway, check_program
 from gateway.settings.models import GatewaySettings, ProgramSettings
-from gateway.settings.problems import Problem, Report
+from gateway.settings.problems import KeyPath, Problem, Report
 from gateway.settings.salvage import validate
 from gateway.settings.tree import Tree, read
+from gateway.settings.units import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Loaded:
     programs: tuple[LoadedProgram, ...]
     problems: list[Problem]
     report: Report
+    broken: frozenset[tuple[Path, KeyPath]] = frozenset()  # values that could not be had, which is told
 
     @property
     def failed(self) -> bool:
@@ -49,7 +51,17 @@ class Loaded:
 
     def findings(self) -> list[Problem]:
         """The problems as people read them: the top file first, each file from top to bottom, nothing twice."""
-        return sorted(dict.fromkeys(self.problems), key=self._order)
+        told: set[tuple[Path, KeyPath]] = set()
+        kept = []
+        for problem in dict.fromkeys(self.problems):
+            ends = (problem.path[:length] for length in range(len(problem.path) + 1))
+            cause = next((one for end in ends if (one := (problem.place.file, end)) in self.broken), None)
+            # What could not be had was told first; all else about it only follows from that.
+            if cause is None or cause not in told:
+                kept.append(problem)
+            if cause is not None:
+                told.add(cause)
+        return sorted(kept, key=self._order)
 
     def _order(self, problem: Problem) -> tuple[bool, str, int, int, bool]:
         place = problem.place
@@ -63,18 +75,23 @@ def load(path: Path) -> Loaded:
     report = tree.report(problems)
     if tree.data is None:
         return Loaded(path, None, (), problems, report)
-    found = validate(GatewaySettings, tree, report)
-    if found is not None:
+    settings = None
+    if (found := validate(GatewaySettings, tree, report)) is not None:
         check_gateway(found, report)
-    programs = _programs(tree, report)
-    return Loaded(path, found.settings if found is not None else None, programs, problems, report)
+        settings = found.settings
+        if settings.id_key is None:  # an error, told; no compiler is to complain of it again
+            settings = settings.model_copy(update={"id_key": Secret("never used, since nothing is served")})
+    broken = {(path, one) for one in tree.broken}
+    programs = _programs(tree, report, broken)
+    return Loaded(path, settings, programs, problems, report, frozenset(broken))
 
 
-def _programs(top: Tree, report: Report) -> tuple[LoadedProgram, ...]:
+def _programs(top: Tree, report: Report, broken: set[tuple[Path, KeyPath]]) -> tuple[LoadedProgram, ...]:
     programs = []
     named = []
     for file in _files(top, report):
         tree = read(file, report.problems, verbatim="answers")
+        broken.update((file, one) for one in tree.broken)
         if tree.data is None:
             continue
         here = tree.report(report.problems)

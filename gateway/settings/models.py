@@ -101,14 +101,16 @@ class GatewaySettings(Settings):
     """The top file, `gateway.yaml`."""
 
     listen: Annotated[_Block[Listen] | _Word[str], _WORD_OR_BLOCK] = Field(
-        Listen(), description="host:port, or a block"
+        Listen(), description="host:port, or a block of keys"
     )
-    admin: Annotated[_Block[Admin] | _Word[str], _WORD_OR_BLOCK] = Field(Admin(), description="host:port, or a block")
-    limits: Limits = Limits()
-    drain: Drain = Drain()
+    admin: Annotated[_Block[Admin] | _Word[str], _WORD_OR_BLOCK] = Field(
+        Admin(), description="host:port, or a block of keys"
+    )
+    limits: Limits = Field(Limits(), description="what one host takes from strangers")
+    drain: Drain = Field(Drain(), description="how a stop goes")
     id_key: Secret | None = Field(None, description="key of the hashes that stand for IDs which must not be shown")
-    metrics: Metrics = Metrics()
-    log: Log = Log()
+    metrics: Metrics = Field(Metrics(), description="bounds of what is counted")
+    log: Log = Field(Log(), description="what is logged")
     programs: tuple[str, ...] = Field(min_length=1, description="program files; globs relative to this file")
 
     @property
@@ -135,7 +137,7 @@ class Auth(Settings):
 class FieldSettings(Settings):
     """What every field may say, whatever its type."""
 
-    required: Flag = False
+    required: Flag = Field(False, description="whether a lead without it is invalid")
     aliases: tuple[str, ...] = Field((), description="other names this field may arrive under")
     min_length: Whole | None = Field(None, ge=0, description="characters, after trimming")
     max_length: Whole | None = Field(None, ge=1, description="characters, after trimming")
@@ -148,8 +150,8 @@ class StringField(FieldSettings):
 
 class IntegerField(FieldSettings):
     type: Literal["integer"]
-    min: Whole | None = None
-    max: Whole | None = None
+    min: Whole | None = Field(None, description="smallest value")
+    max: Whole | None = Field(None, description="largest value")
 
 
 class DecimalField(FieldSettings):
@@ -174,7 +176,7 @@ class UsStateField(FieldSettings):
 
 class PostalCodeField(FieldSettings):
     type: Literal["postal_code"]
-    country: Literal["US", "CA", "GB"] = "US"
+    country: Literal["US", "CA", "GB"] = Field("US", description="whose postal codes these are")
 
 
 class DateField(FieldSettings):
@@ -209,7 +211,9 @@ class LeadSettings(Settings):
     accept: tuple[Literal["form", "json", "xml"], ...] = Field(
         ("form", "json", "xml"), min_length=1, description="encodings taken from partners"
     )
-    unknown_fields: Literal["forward", "drop", "reject"] = "forward"
+    unknown_fields: Literal["forward", "drop", "reject"] = Field(
+        "forward", description="what becomes of fields that are not configured"
+    )
     fields: dict[str, AnyField] = Field(
         default_factory=dict, description="name: {type: …}; order is the order of faults"
     )
@@ -218,8 +222,8 @@ class LeadSettings(Settings):
 class UpstreamAuth(Settings):
     """Basic credentials of the gateway at the legacy endpoint."""
 
-    user: str = Field(min_length=1)
-    password: Secret
+    user: str = Field(min_length=1, description="the gateway's name at the legacy endpoint")
+    password: Secret = Field(description='its password: "${file:PATH}" or "${env:NAME}"')
 
 
 class UpstreamTls(Settings):
@@ -240,10 +244,10 @@ class UpstreamSettings(Settings):
     """The legacy endpoint."""
 
     url: str = Field(description="http:// or https:// address leads are posted to, byte for byte")
-    send: Literal["as_received"] = "as_received"
-    auth: UpstreamAuth | None = None
-    tls: UpstreamTls = UpstreamTls()
-    timeouts: Timeouts = Timeouts()
+    send: Literal["as_received"] = Field("as_received", description="how leads go out: the very bytes")
+    auth: UpstreamAuth | None = Field(None, description="basic credentials the legacy endpoint asks for")
+    tls: UpstreamTls = Field(UpstreamTls(), description="how its certificate is verified")
+    timeouts: Timeouts = Field(Timeouts(), description="of one exchange, by phase")
     keep_alive: Duration = Field(
         0.0, ge=0, le=300, description="how long an idle connection is kept; 0s: one lead each"
     )
@@ -255,14 +259,16 @@ class UpstreamSettings(Settings):
 class Money(Settings):
     """How amounts in legacy answers are written."""
 
-    decimal: Literal[".", ","] = "."
+    decimal: Literal[".", ","] = Field(".", description="what stands before the decimals")
     currency: Annotated[str, *_CURRENCY] = Field("USD", description="ISO 4217; any other one is unreadable")
 
 
 class UniqueIdSettings(Settings):
     """The uniqueid member, which becomes the conversion's Order ID."""
 
-    when_missing: Literal["reference", "unknown"] = "reference"
+    when_missing: Literal["reference", "unknown"] = Field(
+        "reference", description="without a legacy ID: our reference stands in, or the outcome is unknown"
+    )
     order_id_pattern: str = Field(
         "^[0-9A-Za-z-]{1,64}$", max_length=500, description="RE2; IDs that do not match are mapped"
     )
@@ -271,8 +277,10 @@ class UniqueIdSettings(Settings):
 class SaleAmountSettings(Settings):
     """The sale_amount member."""
 
-    money: Money = Money()
-    when_unreadable: Literal["unknown", "empty"] = "unknown"
+    money: Money = Field(Money(), description="how amounts are written")
+    when_unreadable: Literal["unknown", "empty"] = Field(
+        "unknown", description="an amount that is there and cannot be read: outcome unknown, or no amount"
+    )
 
 
 class CustomerIdSettings(Settings):
@@ -285,12 +293,14 @@ class CustomerIdSettings(Settings):
 class AnswerSettings(Settings):
     """What the partner is answered; DESIGN calls it the answer contract."""
 
-    format: Literal["json", "xml", "negotiate"] = "json"
-    status_codes: Literal["platform", "http", "always_200"] = "platform"
-    uniqueid: UniqueIdSettings = UniqueIdSettings()
-    sale_amount: SaleAmountSettings = SaleAmountSettings()
-    customerid: CustomerIdSettings = CustomerIdSettings()
-    email: Literal["plain", "sha256", "sha1", "none"] = "plain"
+    format: Literal["json", "xml", "negotiate"] = Field("json", description="of the answer; negotiate: as Accept asks")
+    status_codes: Literal["platform", "http", "always_200"] = Field(
+        "platform", description="which HTTP status goes out with a reason"
+    )
+    uniqueid: UniqueIdSettings = Field(UniqueIdSettings(), description="the uniqueid member")
+    sale_amount: SaleAmountSettings = Field(SaleAmountSettings(), description="the sale_amount member")
+    customerid: CustomerIdSettings = Field(CustomerIdSettings(), description="the customerid member")
+    email: Literal["plain", "sha256", "sha1", "none"] = Field("plain", description="how the email member is shown")
     email_from: str = Field("email", description="the field of the lead that holds the address")
 
 
@@ -302,10 +312,10 @@ class ProgramSettings(Settings):
     deadline: Duration = Field(8.0, gt=0, le=120, description="first byte of the request to last byte of the answer")
     timezone: str = Field("UTC", description="IANA name; decides what day today is")
     auth: Annotated[_Block[Auth] | _Word[Literal["none"]], _WORD_OR_BLOCK] = Field(
-        description="how partners sign in, or none"
+        description="{realm, users: an htpasswd file}, or none"
     )
     networks: tuple[str, ...] = Field((), description="networks (CIDR) that may connect; empty: all")
-    lead: LeadSettings = LeadSettings()
-    upstream: UpstreamSettings
+    lead: LeadSettings = Field(LeadSettings(), description="what a lead looks like")
+    upstream: UpstreamSettings = Field(description="the legacy endpoint")
     answers: Any = Field(description="how legacy answers are read: docs/answers.md")
-    answer: AnswerSettings = AnswerSettings()
+    answer: AnswerSettings = Field(AnswerSettings(), description="what the partner is answered")

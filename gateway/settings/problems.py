@@ -16,7 +16,8 @@ from pathlib import Path
 KeyPath = tuple[str | int, ...]
 
 _LONGEST_SHOWN = 64
-_is_plain = re.compile(r"[\w$*/@-][\w$*/@…-]*").fullmatch
+_is_plain = re.compile(r"[\w$*./@…-]+").fullmatch
+_is_key = re.compile(r"[\w$*/@…-]+").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class Place:
     column: int
 
     def __str__(self) -> str:
-        # A file name may hold bytes that are no text; they are shown escaped rather than breaking the output.
-        file = str(self.file).encode("utf-8", "backslashreplace").decode()
-        return f"{file}:{self.line}:{self.column}"
+        file = str(self.file)
+        # A file name may hold line ends, and bytes that are no text: they are shown escaped.
+        return f"{file if file.isprintable() else json.dumps(file)[1:-1]}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +62,16 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{shown(part)}" if text else shown(part)
+            word = shown(part, plain=_is_key)
+            text += f".{word}" if text else word
     return text
 
 
-def shown(word: str) -> str:
+def shown(word: str, *, plain: Callable[[str], object] = _is_plain) -> str:
     """A key or a word of the file as a message may show it: on one line, of bounded length."""
     if len(word) > _LONGEST_SHOWN:
         word = word[:_LONGEST_SHOWN] + "…"
-    return word if _is_plain(word) else json.dumps(word, ensure_ascii=not word.isprintable())
+    return word if plain(word) else json.dumps(word, ensure_ascii=not word.isprintable())
 
 
 #: Where a path stands in its file: of the value, or (key=True) of the key that names it. The nearest

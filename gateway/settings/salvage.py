@@ -61,27 +61,9 @@ def validate(model: type[M], tree: Tree, report: Report) -> Validated[M] | None:
     try:
         settings = model.model_validate(tree.data, context=context)
     except ValidationError as error:
-        told = _Muted(report, tree.broken).tell(error, model)
+        told = report_errors(error, model, report)
         return _salvage(model, tree.data, error, context, (*told, *tree.broken))
     return Validated(settings, tuple(tree.broken))
-
-
-@dataclass(frozen=True, slots=True)
-class _Muted:
-    """A report that says nothing of what follows from something broken, since that is told already."""
-
-    report: Report
-    broken: set[KeyPath]
-
-    def tell(self, error: ValidationError, model: type[Settings]) -> list[KeyPath]:
-        start = len(self.report.problems)
-        paths = report_errors(error, model, self.report)
-        self.report.problems[start:] = [
-            problem
-            for problem in self.report.problems[start:]
-            if not any(problem.path[: len(path)] == path for path in self.broken)
-        ]
-        return paths
 
 
 def _salvage(
@@ -133,11 +115,7 @@ def _take(data: Any, path: KeyPath) -> None:
 
 
 def _holder(data: Any, path: KeyPath) -> Any:
+    """What holds the last key of the path: a dict, a list, or None when there is no such thing any more."""
     for part in path[:-1]:
-        if isinstance(data, dict):
-            data = data.get(part)
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            return None
+        data = data.get(part) if isinstance(data, dict) else None
     return data

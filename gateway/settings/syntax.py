@@ -13,7 +13,6 @@ _EXPLAINED: dict[str, tuple[str, str]] = {
         "a key cannot stand here",
         "a key at the depth of its neighbours; quote text that has a colon and a blank in it",
     ),
-    "could not find expected ':'": ("a colon is missing behind a key", "key: value"),
     "did not find expected key": ("a key is expected here", "a key at the depth of its neighbours"),
     "did not find expected '-' indicator": ("an item that begins with - is expected here", "items at one depth"),
     "block sequence entries are not allowed in this context": (
@@ -36,6 +35,7 @@ _EXPLAINED: dict[str, tuple[str, str]] = {
     "found unexpected document indicator": ("--- or ... stands inside quotes", "quotes that are closed before it"),
     "did not find expected comment or line break": ("text stands behind | or >", "text on the lines below it"),
     "found unknown directive name": ("is a directive", "no lines that begin with %"),
+    "exceeded maximum nesting depth": ("is nested too deep", "a flatter block"),
     "found incompatible YAML document": ("is YAML of another version", "no lines that begin with %"),
 }
 
@@ -52,11 +52,13 @@ def explain_syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[tuple[int, i
             return here, f"a , or }} is expected here {_since('{', opened)}", _QUOTE_IN_BRACES
         case "did not find expected ',' or ']'":
             return here, f"a , or ] is expected here {_since('[', opened)}", _QUOTE_IN_BRACKETS
+        case "could not find expected ':'":
+            return opened, "a colon is missing behind this key", "key: value"
         case "found unexpected end of stream":
             return opened, "a quote that is opened here is not closed", "the same quote at its end"
         case "found character that cannot start any token":
             if _character(text, here) == "\t":
-                return here, "a tab stands before a key", "blanks"
+                return here, "a tab stands before a key", "blanks to indent with"
             return here, "this character cannot begin a text", "quote text that begins with @ ` or %"
     wrong, allowed = _EXPLAINED.get(problem, (f"is no YAML ({problem})", ""))
     return here, wrong, allowed

@@ -76,8 +76,9 @@ def spell_seconds(value: float) -> str:
     """The duration as people write it: 7.0 is `7s`, 0.25 `250ms`, 120.0 `2m`."""
     for unit in ("d", "h", "m"):
         if value >= _SECONDS[unit] and value % _SECONDS[unit] == 0:
-            return f"{value / _SECONDS[unit]:g}{unit}"
-    return f"{value * 1000:g}ms" if 0 < value < 1 else f"{value:g}s"
+            return f"{value / _SECONDS[unit]:.0f}{unit}"
+    number, unit = (value * 1000, "ms") if 0 < value < 1 else (value, "s")
+    return f"{number:.6f}".rstrip("0").rstrip(".") + unit
 
 
 def spell_octets(value: int) -> str:
@@ -171,6 +172,9 @@ def spelled(pattern: str, message: str) -> tuple[AfterValidator, Any]:
 # --- secrets -------------------------------------------------------------------------------------
 
 
+_REFERENCE_WANTED = 'text in quotes, best a reference: "${file:PATH}" or "${env:NAME}"'
+
+
 @final
 class Secret:
     """A value that never prints: not in repr, str, format, an error, or a dump. `reveal()` gives it."""
@@ -204,9 +208,9 @@ class Secret:
             return value
         if not isinstance(value, str):
             # Not told what it is: even that a password is a number says something about it.
-            raise ValueError('is no text; ${file:PATH} or ${env:NAME}, in quotes: "${file:keys/ids}"')
+            raise ValueError(f"is no text; {_REFERENCE_WANTED}")
         if not value:
-            raise ValueError('is empty; ${file:PATH} or ${env:NAME}, in quotes: "${file:keys/ids}"')
+            raise ValueError(f"is empty; {_REFERENCE_WANTED}")
         return cls(value)
 
     @classmethod

@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import BaseModel, Discriminator, Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -33,7 +33,7 @@ _EXPECTED: Mapping[str, str] = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "bool_type": "true or false",
-    "tuple_type": "a list",
+    "tuple_type": "a list such as [a, b]",
     "dict_type": "a block of keys",
     "model_type": "a block of keys",
     "model_attributes_type": "a block of keys",
@@ -42,10 +42,11 @@ _EXPECTED: Mapping[str, str] = {
 
 def report_errors(error: ValidationError, model: type[BaseModel], report: Report) -> list[KeyPath]:
     """Add each error to `report`, which stands where the model's data does. Returns the paths that are wrong."""
-    details = error.errors(include_url=False)
-    faulty = []
-    for number, one in enumerate(details):
+    faulty: list[KeyPath] = []
+    for number, one in enumerate(error.errors(include_url=False)):
         spot = _follow(model, one["loc"])
+        if one["type"] == "too_short" and any(path[:-1] == spot.path for path in faulty):
+            continue  # pydantic counts the good items only; the bad ones are told
         path, wrong, allowed = _explain(one, spot, suggest=number < _MOST_SUGGESTIONS)
         at_key = one["type"] in ("missing", "extra_forbidden")
         report.at(*path).error(wrong, allowed, key=at_key)
@@ -89,8 +90,6 @@ def _follow(model: type[BaseModel], loc: tuple[int | str, ...]) -> _Spot:
             here = setting.annotation if setting is not None else None
         elif get_origin(here) in (dict, tuple):
             here = get_args(here)[1 if get_origin(here) is dict else 0]
-    if (inner := as_model(here)) is not None and loc and not path:
-        block = inner
     return _Spot(tuple(path), setting, block, model)
 
 
@@ -156,10 +155,12 @@ def _explain(error: ErrorDetails, spot: _Spot, *, suggest: bool) -> tuple[KeyPat
         case "string_too_short" | "string_too_long":
             return path, "is empty" if not value else f"has {len(value)} characters", _length(spot.setting)
     expected = _EXPECTED.get(kind)
+    if spot.setting is not None and any(isinstance(one, Discriminator) for one in spot.setting.metadata):
+        expected = spot.setting.description  # a word or a block
     if expected is None:
         return path, "is not valid", (spot.setting.description or "") if spot.setting is not None else ""
     if value is None:
-        return path, "is empty", f"{expected}, or no such key"
+        return path, "is empty", f"{expected}, or leave the key out"
     hint = ""
     if expected == "text" and isinstance(value, bool | int | Decimal):
         hint = "; put it in quotes"
@@ -257,6 +258,8 @@ def _range(setting: FieldInfo | None) -> str:
                 high = f"at most {_spell(bound, unit)}"
             case annotated_types.Lt(lt=bound):
                 high = f"less than {_spell(bound, unit)}"
+    if low.startswith("at least") and high:
+        return f"{low.removeprefix('at least ')} to {high.removeprefix('at most ')}"
     return ", ".join(filter(None, (low, high)))
 
 
@@ -284,5 +287,5 @@ def _length(setting: FieldInfo | None) -> str:
 
 def either(words: list[str]) -> str:
     """`json, xml or negotiate`."""
-    words = [word if word == "a block of keys" else shown(word) for word in words]
+    words = [word if word == "a block of keys" else shown(word, plain=str.isidentifier) for word in words]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
