@@ -43,8 +43,13 @@ RULES = r"""
 SAMPLE = (
     RULES.replace("email:       {type: string", "email:       {type: email")
     .replace("phone:       {type: string", "phone:       {type: phone")
-    .replace("state:       {type: enum, required: true, values: [STATES]}", "state:       {type: us_state, required: true}")
-    .replace("postal_code: {type: string, required: true, pattern: '[0-9]{5}'}", "postal_code: {type: postal_code, required: true}")
+    .replace(
+        "state:       {type: enum, required: true, values: [STATES]}", "state:       {type: us_state, required: true}"
+    )
+    .replace(
+        "postal_code: {type: string, required: true, pattern: '[0-9]{5}'}",
+        "postal_code: {type: postal_code, required: true}",
+    )
 )
 SAMPLE = re.sub(r"(type: (?:email|phone), required: true), pattern: '[^']*'", r"\1", SAMPLE)
 PROGRAM = r"""
@@ -88,7 +93,11 @@ def configure(folder, port, fields, keep_alive):
         "drain: {wait: 0s, finish: 5s}\nprograms: [programs/*.yaml]\n"
     )
     states = ", ".join(f'"{state}"' for state in STATES.split())
-    text = PROGRAM.replace("FIELDS", fields.replace("STATES", states)).replace("STUB", str(STUB)).replace("KEEP", keep_alive)
+    text = (
+        PROGRAM.replace("FIELDS", fields.replace("STATES", states))
+        .replace("STUB", str(STUB))
+        .replace("KEEP", keep_alive)
+    )
     (folder / "programs" / "bench.yaml").write_text(text)
     return top
 
@@ -98,7 +107,9 @@ class Started:
 
     def __init__(self, *command, log=None):
         self.begun = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log or subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log or subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
     def end(self):
         if self.process.poll() is None:
@@ -133,7 +144,9 @@ def memory(url, pid, leads, scratch):
     script.write_text(workload.wrk_script("valid"))
     points, passed = [resident(pid)], 0
     while passed < leads:
-        text = subprocess.run(["wrk", "-t", "1", "-c", "32", "-d", "2s", "-s", str(script), url], capture_output=True, text=True).stdout
+        text = subprocess.run(
+            ["wrk", "-t", "1", "-c", "32", "-d", "2s", "-s", str(script), url], capture_output=True, text=True
+        ).stdout
         found = re.search(r"RESULT requests=([0-9]+)", text)
         if not found:
             sys.exit(f"wrk said: {text[-300:]}")
@@ -155,9 +168,25 @@ def main():
         try:
             running.append(Started(sys.executable, str(HERE / "run.py"), "--stub-only", "--stub-port", str(STUB)))
             answering(STUB)
-            command = [sys.executable, str(HERE / "run.py"), *args.peers, "--base", "aiohttp_tuned", "--pin-target",
-                       "--stub-port", str(STUB), "--scenarios", "valid,invalid", "--rate", "0"]
-            command += ["--runs", "1", "--seconds", "3", "--short", "2"] if args.quick else ["--runs", "3", "--seconds", "5", "--short", "3"]
+            command = [
+                sys.executable,
+                str(HERE / "run.py"),
+                *args.peers,
+                "--base",
+                "aiohttp_tuned",
+                "--pin-target",
+                "--stub-port",
+                str(STUB),
+                "--scenarios",
+                "valid,invalid",
+                "--rate",
+                "0",
+            ]
+            command += (
+                ["--runs", "1", "--seconds", "3", "--short", "2"]
+                if args.quick
+                else ["--runs", "3", "--seconds", "5", "--short", "3"]
+            )
             pids = {}
             for target, (port, fields, keep_alive) in TARGETS.items():
                 top = configure(scratch / target, port, fields, keep_alive)
@@ -167,13 +196,22 @@ def main():
                 answering(port)
                 print(f"{target}: start to first answer {time.monotonic() - one.begun:.2f} s", flush=True)
                 pids[target] = one.process.pid
-                command += ["--target", f"{target}=http://127.0.0.1:{port}/leads", "--target-pid", f"{target}={one.process.pid}"]
+                command += [
+                    "--target",
+                    f"{target}=http://127.0.0.1:{port}/leads",
+                    "--target-pid",
+                    f"{target}={one.process.pid}",
+                ]
             figures = scratch / "figures.json"
             subprocess.run([*command, "--json", str(figures)], check=True)
             verdict(json.loads(figures.read_text()))
             if args.leads:
-                points, passed = memory(f"http://127.0.0.1:{TARGETS['gateway'][0]}/leads", pids["gateway"], args.leads, scratch)
-                print(f"memory over {passed} leads: {' '.join(f'{p:.0f}' for p in points)} MB (goal: under 100 and flat)")
+                points, passed = memory(
+                    f"http://127.0.0.1:{TARGETS['gateway'][0]}/leads", pids["gateway"], args.leads, scratch
+                )
+                print(
+                    f"memory over {passed} leads: {' '.join(f'{p:.0f}' for p in points)} MB (goal: under 100 and flat)"
+                )
         finally:
             for one in reversed(running):
                 one.end()
@@ -181,8 +219,11 @@ def main():
 
 def verdict(figures):
     """Print the ratios that the project holds itself to."""
-    us = {name: sorted(run["us"] for run in found["runs"]["valid"])[len(found["runs"]["valid"]) // 2]
-          for name, found in figures.items() if found["runs"].get("valid")}
+    us = {
+        name: sorted(run["us"] for run in found["runs"]["valid"])[len(found["runs"]["valid"]) // 2]
+        for name, found in figures.items()
+        if found["runs"].get("valid")
+    }
     base = us.get("aiohttp_tuned")
     for name in TARGETS:
         if base and name in us:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from base64 import b32encode
 from collections.abc import Callable, Iterator
+from functools import cache
 from hashlib import sha256
 from hmac import digest
 from typing import NamedTuple
@@ -130,14 +131,16 @@ def _prove(matches: Matches, *, mapping: bool, report: Report) -> None:
             )
 
 
-def references() -> Iterator[str]:
+@cache
+def references() -> tuple[str, ...]:
     """ULIDs for the proof: each character at each position, then whole ones, always the same."""
-    yield from _samples(CROCKFORD, first=CROCKFORD[:8])
+    return tuple(_samples(CROCKFORD, first=CROCKFORD[:8]))
 
 
-def mapped_ids() -> Iterator[str]:
+@cache
+def mapped_ids() -> tuple[str, ...]:
     """Mapped IDs for the proof, likewise."""
-    yield from _samples(BASE32, first=BASE32)
+    return tuple(_samples(BASE32, first=BASE32))
 
 
 def _samples(alphabet: str, *, first: str) -> Iterator[str]:

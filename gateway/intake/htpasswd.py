@@ -112,8 +112,11 @@ def _read(path: Path, report: Report) -> str:
     except OSError as error:
         report.error(f"{path} cannot be read: {error.strerror}", "an htpasswd file")
         return ""
-    if status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
-        report.error(f"{path} can be read or written by everybody", f"chmod 640 {path}, or 600")
+    if status.st_mode & stat.S_IWOTH:
+        report.error(f"{path} can be written by everybody", f"chmod 640 {path}, or 600")
+    elif status.st_mode & stat.S_IROTH:
+        # Not an error: version control keeps no such modes, and hashes are slow to guess from.
+        report.warn(f"{path} can be read by everybody", f"chmod 640 {path}, or 600")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

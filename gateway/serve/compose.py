@@ -47,6 +47,7 @@ class Composition:
 
     settings: GatewaySettings
     programs: Mapping[str, Program]  # by name
+    admin_users: Users | None  # who may see /metrics; None: everybody, on loopback
     client_address: ClientAddress
 
 
@@ -55,14 +56,24 @@ def compose(loaded: Loaded) -> Composition | None:
     settings = loaded.settings
     if settings is None:
         return None
-    client_address = compile_client_address(settings.listening.trusted_proxies, loaded.report.at("listen", "trusted_proxies"))
+    client_address = compile_client_address(
+        settings.listening.trusted_proxies, loaded.report.at("listen", "trusted_proxies")
+    )
+    admin_users = None
+    if (file := settings.administration.users) is not None:
+        admin_users = compile_users(file, loaded.report.at("admin", "users"))
     programs = {}
     for one in loaded.programs:
         if (program := _compile_program(one, settings)) is not None:
             programs[program.name] = program
     if loaded.failed:
         return None
-    return Composition(settings=settings, programs=MappingProxyType(programs), client_address=client_address)
+    return Composition(
+        settings=settings,
+        programs=MappingProxyType(programs),
+        admin_users=admin_users,
+        client_address=client_address,
+    )
 
 
 def _compile_program(loaded: LoadedProgram, top: GatewaySettings) -> Program | None:
@@ -73,7 +84,11 @@ def _compile_program(loaded: LoadedProgram, top: GatewaySettings) -> Program | N
     id_key = top.id_key.reveal().encode() if top.id_key is not None else None
     answers = compile_answers(settings.answers, report.at("answers"), max_answer=settings.upstream.max_answer)
     contract = compile_contract(
-        settings.answer, program=settings.program, id_key=id_key, report=report.at("answer"), fields=settings.lead.fields
+        settings.answer,
+        program=settings.program,
+        id_key=id_key,
+        report=report.at("answer"),
+        fields=settings.lead.fields,
     )
     check = compile_checker(settings.lead, report.at("lead"))
     plan = compile_upstream(settings.upstream, report.at("upstream"))

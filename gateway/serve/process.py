@@ -19,14 +19,12 @@ from aiohttp import web
 from gateway import __version__
 from gateway.intake import Intake
 from gateway.intake.credentials import Authenticator, Verifier
-from gateway.intake.htpasswd import compile_users
 from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
 from gateway.observe.metrics import Metrics
 from gateway.pipeline import Lane, Pipeline
 from gateway.serve.admin import Admin
 from gateway.serve.compose import Composition
-from gateway.settings.problems import loose_report
 from gateway.upstream import Upstream
 
 _BACKLOG = 1024
@@ -83,7 +81,9 @@ class Server:
                 contract=program.contract,
                 upstream=Upstream(program.upstream),
                 given_ids=GivenIds(),
-                metrics=self._metrics.program(program.name, users=users, rules=program.answers.rules, fields=program.fields),
+                metrics=self._metrics.program(
+                    program.name, users=users, rules=program.answers.rules, fields=program.fields
+                ),
             )
         self._pipeline = Pipeline(
             self.lanes,
@@ -106,11 +106,8 @@ class Server:
 
     async def _open_admin(self) -> None:
         admin = self._settings.administration
-        authenticator = None
-        if admin.users is not None:
-            users = compile_users(admin.users, loose_report())
-            if users is not None:
-                authenticator = Authenticator(users, self._verifier)
+        users = self._composition.admin_users
+        authenticator = Authenticator(users, self._verifier) if users is not None else None
         pages = Admin(self._metrics, authenticator=authenticator, ready=lambda: self._why_not_ready, deep=self._deep)
         self._admin = web.AppRunner(pages.application(), access_log=None, handle_signals=False)
         await self._admin.setup()

@@ -24,7 +24,9 @@ def test_every_dependency_has_its_line_of_why() -> None:
     declared = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     names = {re.split(r"[<>=\[; ]", one)[0].lower() for one in declared}
     page = (ROOT / "docs" / "dependencies.md").read_text()
-    told = {name.strip().lower() for line in re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE) for name in line.split(",")}
+    told = {
+        name.strip().lower() for line in re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE) for name in line.split(",")
+    }
     assert told - {"package", "---"} == names
 
 

@@ -43,7 +43,8 @@ CLIENTS = {
         "node",
         ["-e", f"""
          fetch("TARGET", {{method: "POST", headers: {{Authorization: "{AUTHORIZATION}"}},
-           body: new URLSearchParams({{email: "{EMAIL}", state: "CA"}})}}).then(r => r.text()).then(t => process.stdout.write(t))"""],
+           body: new URLSearchParams({{email: "{EMAIL}", state: "CA"}})}})
+           .then(r => r.text()).then(t => process.stdout.write(t))"""],
     ),
     "Python": (
         "python3",
@@ -140,14 +141,22 @@ def port() -> int:
 
 
 PAGE = [{"when": {"css": "h1", "word": "thank you"}, "verdict": "accepted", "uniqueid": {"text": r"Lead ID: (\d+)"}}]
-MOVED = [{"when": {"header": "location", "matches": "/thank-you"}, "verdict": "accepted", "uniqueid": {"header": "location", "query": "lead"}}]
+MOVED = [
+    {
+        "when": {"header": "location", "matches": "/thank-you"},
+        "verdict": "accepted",
+        "uniqueid": {"header": "location", "query": "lead"},
+    }
+]
 
 
 @pytest.mark.parametrize("keep_alive", ["0s", "2s"])
 async def test_nginx_is_read(tmp_path: Path, port: int, keep_alive: str) -> None:
     async with (
         nginx(tmp_path, port),
-        running(tmp_path, f"http://127.0.0.1:{port}/plain", program={"upstream": {"keep_alive": keep_alive}}) as gateway,
+        running(
+            tmp_path, f"http://127.0.0.1:{port}/plain", program={"upstream": {"keep_alive": keep_alive}}
+        ) as gateway,
     ):
         for _ in range(3):
             assert (await gateway.post()).members["uniqueid"] == "98"

@@ -11,7 +11,7 @@ import pytest
 from tests.support.canaries import EMAIL
 from tests.support.client import Answer, basic, read_answer, request
 from tests.support.running import LEAD, OK, PATH, USER, Running, running
-from tests.support.upstreams import ScriptedUpstream, answering, answering
+from tests.support.upstreams import ScriptedUpstream, answering
 
 
 def http(body: str, status: str = "200 OK", *headers: str) -> bytes:
@@ -29,9 +29,16 @@ async def test_a_valid_lead_goes_through_and_comes_back_as_printed_in_the_contra
         )
         assert answer.body.decode() == expected
         line = await gateway.line(answer.headers["x-request-id"])
-        assert (line["reason"], line["delivery"], line["outcome"], line["rule"]) == ("accepted", "answered", "accepted", "ok")
+        assert (line["reason"], line["delivery"], line["outcome"], line["rule"]) == (
+            "accepted",
+            "answered",
+            "accepted",
+            "ok",
+        )
         assert await gateway.metric("gateway_submissions_total", program="test", partner=USER, reason="accepted") == 1
-        assert await gateway.metric("gateway_delivery_total", program="test", delivery="answered", outcome="accepted") == 1
+        assert (
+            await gateway.metric("gateway_delivery_total", program="test", delivery="answered", outcome="accepted") == 1
+        )
 
 
 async def test_the_very_bytes_go_upstream_and_no_credential_does(tmp_path: Path) -> None:
@@ -64,7 +71,9 @@ async def test_upstream_credentials_are_those_of_the_gateway(tmp_path: Path) -> 
         pytest.param(http("ERR 7"), "legacy_error", "answered", "error", id="error"),
         pytest.param(http("Hello"), "unrecognized_answer", "answered", "unknown", id="no rule matches"),
         pytest.param(http("OK|98|ten|177"), "unrecognized_answer", "answered", "unknown", id="unreadable amount"),
-        pytest.param(http("OK|98|10.00|177", "500 Oops"), "unrecognized_answer", "answered", "unknown", id="accepted from a 500"),
+        pytest.param(
+            http("OK|98|10.00|177", "500 Oops"), "unrecognized_answer", "answered", "unknown", id="accepted from a 500"
+        ),
         pytest.param(b"garbage\r\n\r\n", "outcome_unknown", "sent", "unknown", id="not HTTP"),
         pytest.param(http("OK|98|10.00|177")[:-3], "outcome_unknown", "sent", "unknown", id="cut short"),
     ],
@@ -103,7 +112,10 @@ async def test_all_faults_are_told_at_once_in_field_order_and_nothing_is_sent(tm
         assert answer.reason == "lead_invalid"
         assert "email=format state=missing loan_amount=range dob=format" in answer.note
         assert legacy.touched == 0
-        assert await gateway.metric("gateway_faults_total", program="test", field="state", fault="missing", mode="enforce") == 1
+        assert (
+            await gateway.metric("gateway_faults_total", program="test", field="state", fault="missing", mode="enforce")
+            == 1
+        )
 
 
 async def test_a_partner_that_leaves_does_not_stop_a_lead_that_is_on_its_way(tmp_path: Path) -> None:
@@ -169,7 +181,11 @@ async def test_the_same_lead_in_three_encodings_is_taken(tmp_path: Path) -> None
     xml = f"<lead><email>{EMAIL}</email><state>CA</state></lead>"
     json_ = f'{{"email": "{EMAIL}", "state": "CA"}}'
     async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url) as gateway:
-        for content_type, body in (("application/xml", xml), ("application/json", json_), ("application/x-www-form-urlencoded", f"email={EMAIL}&state=CA")):
+        for content_type, body in (
+            ("application/xml", xml),
+            ("application/json", json_),
+            ("application/x-www-form-urlencoded", f"email={EMAIL}&state=CA"),
+        ):
             answer = await gateway.post(body, content_type=content_type)
             assert answer.reason == "accepted"
         assert [arrival.body.decode() for arrival in legacy.arrivals][:2] == [xml, json_]
@@ -185,7 +201,10 @@ async def test_xml_is_answered_when_the_accept_header_asks_for_it(tmp_path: Path
 async def test_networks_are_those_of_the_client_behind_a_trusted_proxy(tmp_path: Path) -> None:
     program = {"networks": ["198.51.100.0/24"]}
     top = {"listen": {"address": "127.0.0.1:0", "trusted_proxies": ["127.0.0.0/8"]}}
-    async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url, program=program, top=top) as gateway:
+    async with (
+        ScriptedUpstream(answering(OK)) as legacy,
+        running(tmp_path, legacy.url, program=program, top=top) as gateway,
+    ):
         assert (await gateway.post()).reason == "forbidden"
         inside = await gateway.post(headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
         assert inside.reason == "accepted"
@@ -195,7 +214,10 @@ async def test_networks_are_those_of_the_client_behind_a_trusted_proxy(tmp_path:
 
 
 async def test_auth_none_takes_leads_from_anybody(tmp_path: Path) -> None:
-    async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url, program={"auth": "none"}) as gateway:
+    async with (
+        ScriptedUpstream(answering(OK)) as legacy,
+        running(tmp_path, legacy.url, program={"auth": "none"}) as gateway,
+    ):
         assert (await gateway.send(request(PATH, LEAD))).reason == "accepted"
 
 

@@ -28,7 +28,10 @@ CASES = [
     pytest.param(request(PATH, LEAD, authorization=WRONG), OUTSIDE, "unauthorized", id="credential before network"),
     pytest.param(request(PATH, TOO_LARGE, authorization=GOOD), OUTSIDE, "forbidden", id="network before body"),
     pytest.param(
-        request(PATH, TOO_LARGE, authorization=GOOD, content_type="text/plain"), {}, "too_large", id="body before decode"
+        request(PATH, TOO_LARGE, authorization=GOOD, content_type="text/plain"),
+        {},
+        "too_large",
+        id="body before decode",
     ),
     pytest.param(request(PATH, "email=%zz", authorization=GOOD), {}, "malformed", id="decode before fields"),
     pytest.param(request(PATH, "email=x", authorization=GOOD), {}, "lead_invalid", id="fields before upstream"),

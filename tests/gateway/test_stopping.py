@@ -49,7 +49,10 @@ async def not_ready(gateway: Serving) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_lets_the_lead_in_flight_finish_and_exits_0(tmp_path: Path, number: int) -> None:
     held = Held()
-    async with ScriptedUpstream(held) as legacy, serving(write_configuration(tmp_path, legacy.url), tmp_path / "log") as gateway:
+    async with (
+        ScriptedUpstream(held) as legacy,
+        serving(write_configuration(tmp_path, legacy.url), tmp_path / "log") as gateway,
+    ):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(SUBMISSION)
         await held.arrived.wait()
@@ -65,7 +68,10 @@ async def test_a_signal_lets_the_lead_in_flight_finish_and_exits_0(tmp_path: Pat
 async def test_what_cannot_finish_in_time_is_answered_all_the_same_and_the_exit_code_says_so(tmp_path: Path) -> None:
     held = Held()
     top = {"drain": {"wait": "0s", "finish": "100ms"}}
-    async with ScriptedUpstream(held) as legacy, serving(write_configuration(tmp_path, legacy.url, top=top), tmp_path / "log") as gateway:
+    async with (
+        ScriptedUpstream(held) as legacy,
+        serving(write_configuration(tmp_path, legacy.url, top=top), tmp_path / "log") as gateway,
+    ):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(SUBMISSION)
         slow_reader, slow_writer = await asyncio.open_connection("127.0.0.1", gateway.port)

@@ -153,16 +153,16 @@ def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path, end: str)
 
 @pytest.mark.parametrize(
     ("mode", "told"),
-    [(0o600, False), (0o640, False), (0o400, False), (0o644, True), (0o602, True), (0o666, True)],
+    [(0o600, ""), (0o640, ""), (0o400, ""), (0o644, "read"), (0o602, "written"), (0o666, "written")],
     ids=oct,
 )
-def test_a_file_that_everybody_can_read_or_write_is_an_error_that_names_chmod(
-    tmp_path: Path, mode: int, told: bool
+def test_a_file_that_everybody_can_read_is_a_warning_and_one_that_everybody_can_write_an_error(
+    tmp_path: Path, mode: int, told: str
 ) -> None:
     path = tmp_path / "partners.htpasswd"
     _, problems = load(path, f"a:{BCRYPT}\n", mode)
-    assert [(problem.wrong, problem.allowed) for problem in problems] == (
-        [(f"{path} can be read or written by everybody", f"chmod 640 {path}, or 600")] if told else []
+    assert [(problem.wrong, problem.allowed, problem.warning) for problem in problems] == (
+        [(f"{path} can be {told} by everybody", f"chmod 640 {path}, or 600", told == "read")] if told else []
     )
 
 

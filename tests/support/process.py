@@ -29,7 +29,9 @@ class Serving:
         return await asyncio.wait_for(self.process.wait(), 30)
 
 
-async def command(*arguments: str, cwd: Path | None = None, stdin: bytes = b"", env: dict[str, str] | None = None) -> tuple[int, str, str]:
+async def command(
+    *arguments: str, cwd: Path | None = None, stdin: bytes = b"", env: dict[str, str] | None = None
+) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of `gateway ARGUMENTS…`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", *arguments,

@@ -46,7 +46,11 @@ PROGRAM: dict[str, Any] = {
     },
     "upstream": {"url": "", "timeouts": {"connect": "1s", "first_byte": "2s", "total": "3s"}, "late_answer": "2s"},
     "answers": [
-        {"when": {"text": r"^OK\|(?P<uniqueid>[^|]+)\|(?P<sale_amount>[^|]+)\|(?P<customerid>\d+)$"}, "verdict": "accepted", "name": "ok"},
+        {
+            "when": {"text": r"^OK\|(?P<uniqueid>[^|]+)\|(?P<sale_amount>[^|]+)\|(?P<customerid>\d+)$"},
+            "verdict": "accepted",
+            "name": "ok",
+        },
         {"when": {"text": "^NO: "}, "verdict": "rejected", "note": {"text": "^NO: (.*)"}, "name": "no"},
         {"when": {"text": "^DUP"}, "verdict": "duplicate", "name": "dup"},
         {"when": {"text": "^ERR"}, "verdict": "error", "name": "err"},
@@ -117,7 +121,15 @@ class Running:
         self.answers.append(answer)
         return answer
 
-    async def post(self, body: bytes | str | dict[str, str] = LEAD, *, path: str = PATH, user: str = USER, password: str = PASSWORD, **more: Any) -> Answer:
+    async def post(
+        self,
+        body: bytes | str | dict[str, str] = LEAD,
+        *,
+        path: str = PATH,
+        user: str = USER,
+        password: str = PASSWORD,
+        **more: Any,
+    ) -> Answer:
         """Post one lead with good credentials, unless told otherwise."""
         return await self.send(request(path, body, **{"authorization": basic(user, password)} | more))
 
@@ -128,7 +140,9 @@ class Running:
 
     async def line(self, reference: str) -> dict[str, Any]:
         """The log line of one submission."""
-        [found] = [line for line in self.log() if line.get("reference") == reference and line.get("event") == "submission"]
+        [found] = [
+            line for line in self.log() if line.get("reference") == reference and line.get("event") == "submission"
+        ]
         return found
 
     async def admin(self, target: str, headers: dict[str, str] | None = None) -> tuple[int, str]:

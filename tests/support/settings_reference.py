@@ -18,8 +18,8 @@ HEAD = """\
 # Settings
 
 Every setting there is. Durations are written `500ms`, `8s`, `2m`, `12h`, `30d`; sizes `512B`, `64KiB`, `1MiB`.
-`${env:NAME}` and `${file:PATH}` stand for secrets; relative paths are relative to the file they stand in. `gateway check`
-reports all that is wrong at once; `gateway schema` prints the JSON Schema that editors complete from.
+`${env:NAME}` and `${file:PATH}` stand for secrets; relative paths are relative to the file they stand in.
+`gateway check` reports all that is wrong at once; `gateway schema` prints the JSON Schema that editors complete from.
 """
 
 
@@ -37,7 +37,12 @@ def _rows(key: str, hint: object, field: FieldInfo) -> Iterator[tuple[str, str, 
         yield f"{key}.<name>", "a field, see below", "", "the fields of a lead; their order is the order of faults"
         return
     if not blocks or len(_parts(hint)) > 1:
-        yield key, _takes(hint, field), _default(field), field.description or (blocks[0].__doc__ or "" if blocks else "")
+        yield (
+            key,
+            _takes(hint, field),
+            _default(field),
+            field.description or (blocks[0].__doc__ or "" if blocks else ""),
+        )
     for block in blocks:
         yield from rows(block, f"{key}.")
 
@@ -100,7 +105,12 @@ def _table(rows_: Iterator[tuple[str, str, str, str]]) -> str:
 def reference() -> str:
     """The whole page."""
     parts = [HEAD, "## gateway.yaml\n", _table(rows(models.GatewaySettings)), "\n## programs/*.yaml\n"]
-    parts += [_table(rows(models.ProgramSettings)), "\n## Fields\n", "Every field may say:\n", _table(rows(models.FieldSettings))]
+    parts += [
+        _table(rows(models.ProgramSettings)),
+        "\n## Fields\n",
+        "Every field may say:\n",
+        _table(rows(models.FieldSettings)),
+    ]
     union = typing.get_args(typing.get_args(models.AnyField)[0])
     parts.append("\nand beside that, by its `type`:\n")
     lines = ["| type | key | takes | default | meaning |", "|---|---|---|---|---|"]

@@ -8,7 +8,9 @@ from gateway.cli.demo.scene import USER, Ports, run
 
 
 @click.command()
-@click.option("--port", default=8080, show_default=True, help="The gateway's port; the next two are the other players'.")
+@click.option(
+    "--port", default=8080, show_default=True, help="The gateway's port; the next two are the other players'."
+)
 @click.option("--admin-port", default=9090, show_default=True, help="The gateway's admin port.")
 def command(port: int, admin_port: int) -> None:
     """Run a whole scene on this machine and print curl lines to try.

@@ -17,7 +17,13 @@ _LARGEST = 256 * 1024  # bytes of one request; the gateway before it sends less
 
 def _answer(status: str, content_type: str, body: str, *headers: str) -> bytes:
     data = body.encode()
-    lines = (f"HTTP/1.1 {status}", f"Content-Type: {content_type}", f"Content-Length: {len(data)}", *headers, "Connection: close")
+    lines = (
+        f"HTTP/1.1 {status}",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(data)}",
+        *headers,
+        "Connection: close",
+    )
     return "\r\n".join((*lines, "", "")).encode() + data
 
 
@@ -31,7 +37,10 @@ def _page(number: int) -> bytes:
 
 
 def _soap(number: int) -> bytes:
-    inner = f'<?xml version="1.0" encoding="utf-16"?><Lead><Status>Success</Status><Id>{number}</Id><Price>12.50</Price></Lead>'
+    inner = (
+        '<?xml version="1.0" encoding="utf-16"?>'
+        f"<Lead><Status>Success</Status><Id>{number}</Id><Price>12.50</Price></Lead>"
+    )
     text = (
         '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body><SubmitLeadResponse>'
         f"<SubmitLeadResult>{html.escape(inner)}</SubmitLeadResult></SubmitLeadResponse></soap:Body></soap:Envelope>"
@@ -44,15 +53,25 @@ def _redirect(number: int) -> bytes:
 
 
 def _refused(number: int) -> bytes:
-    return _answer("302 Found", "text/html", "", f"Location: /form?error={quote('The loan amount is too low in your state')}")
+    return _answer(
+        "302 Found", "text/html", "", f"Location: /form?error={quote('The loan amount is too low in your state')}"
+    )
 
 
 def _duplicate(number: int) -> bytes:
-    return _answer("200 OK", "text/html", '<html><body><div class="error"><li>This person is already registered.</li></div></body></html>')
+    return _answer(
+        "200 OK",
+        "text/html",
+        '<html><body><div class="error"><li>This person is already registered.</li></div></body></html>',
+    )
 
 
 def _crash(number: int) -> bytes:
-    trace = 'Traceback (most recent call last):\n  File "/srv/lead.py", line 41, in insert\nOperationalError: too many connections'
+    trace = (
+        "Traceback (most recent call last):\n"
+        '  File "/srv/lead.py", line 41, in insert\n'
+        "OperationalError: too many connections"
+    )
     return _answer("500 Internal Server Error", "text/plain", trace)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import tempfile
@@ -83,7 +82,11 @@ async def _play(configuration: Path, ports: Ports) -> int:
         await web.TCPSite(platform, "127.0.0.1", ports.platform).start()
         await server.start()
     except OSError as error:
-        click.echo(f"A port is taken: {os.strerror(error.errno or 0)}. Try another one: gateway demo --port 18080 --admin-port 19090", err=True)
+        click.echo(
+            f"A port cannot be had: {os.strerror(error.errno or 0)}. "
+            "Try others: gateway demo --port 18080 --admin-port 19090",
+            err=True,
+        )
         return 1
     else:
         click.echo(playbill(ports))
