@@ -252,7 +252,8 @@ def _canonical(text: str) -> str:
                 raw = text[at:stop]
                 # No parser may see a tag or an escape in here, whether or not it knows the element for a raw one.
                 parts.append(raw.replace("<!--", "<!- -") if name.lower() in ("script", "style") else html.escape(raw))
-                parts.append(f"</{name}>")
+                if end is None:
+                    parts.append(f"</{name}>")
                 at = stop
         elif end_name is not None:
             parts.append(f"</{end_name}>")

@@ -13,7 +13,6 @@ from gateway.answers.limits import VALUE_LENGTH, VALUES, LimitHit
 from gateway.answers.markup import ITEM, Element, element_note, element_text, strip_markup
 from gateway.answers.trouble import shows_trouble
 
-
 #: Characters that are looked at for a note, whose markup may be longer than its text.
 _READ_LENGTH = 16 * VALUE_LENGTH
 
