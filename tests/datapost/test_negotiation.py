@@ -56,6 +56,7 @@ XML, JSON = Format.XML, Format.JSON
         pytest.param("application/xml, application/json;q=0, application/*", XML, id="JSON excluded from applications"),
         pytest.param("application/xml, application/json;v=1;q=0, */*", JSON, id="one version of JSON excluded"),
         pytest.param("application/xml;q=0, application/xml", XML, id="excluded and asked for"),
+        pytest.param("application/xml, application/xml;q=0", XML, id="asked for and excluded"),
         pytest.param("application/xml;q=2", JSON, id="bad: q above one"),
         pytest.param("application/xml;q=1.001", JSON, id="bad: q a little above one"),
         pytest.param("application/xml;q=0.1234", JSON, id="bad: four places"),
