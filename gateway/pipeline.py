@@ -63,7 +63,8 @@ class Submission:
     waited_s: float  # from received to entered
     lane: Lane | None = None
     format: Format = Format.JSON
-    framed: bool = True  # the request could be read as HTTP; if not, its true status goes out
+    # Not read as HTTP to its end, or HEAD, whose answer has no body to tell by: the true status, and the end.
+    true_status: bool = False
     partner: str = ""
     trace_id: str = ""
     body_bytes: int = 0
@@ -125,6 +126,7 @@ class Pipeline:
         if request.query:
             lane.metrics.ignored_queries += 1
         if request.method != "POST":
+            submission.true_status = request.method == "HEAD"
             return submission.refuse(Reason.METHOD_NOT_ALLOWED)
         if self.draining.is_set():
             return submission.refuse(Reason.DRAINING)
@@ -146,7 +148,7 @@ class Pipeline:
         deadline = request.received + lane.deadline_s - _RESERVE_S
         body = await request.body(deadline)
         if isinstance(body, Unreadable):
-            submission.framed = body.reason not in _UNSOUND
+            submission.true_status = body.reason in _UNSOUND
             return submission.refuse(body.reason, body.text)
         submission.body_bytes = len(body)
         lead = lane.decode(request.headers.get("Content-Type"), body)
@@ -218,7 +220,7 @@ class Pipeline:
     def refuse(self, reason: Reason, peer: str, received: float, text: str = "") -> Reply:
         """The answer to what could not be read as a request at all (or to a bug of the connection's)."""
         submission = self._begin(received)
-        submission.framed = False
+        submission.true_status = True
         return self._reply(submission, submission.refuse(reason, text))
 
     def _begin(self, received: float) -> Submission:
@@ -227,7 +229,7 @@ class Pipeline:
     def _reply(self, submission: Submission, told: Told) -> Reply:
         lane, reason = submission.lane, told.reason
         body = render(told.answer, submission.format)
-        status = lane.contract.status(reason) if lane is not None and submission.framed else reason.status
+        status = reason.status if lane is None or submission.true_status else lane.contract.status(reason)
         self._observe(submission, reason, status, len(body))
         realm = lane.realm if lane is not None else ""
         return Reply(
@@ -235,7 +237,7 @@ class Pipeline:
             headers=answer_headers(reason, submission.reference, realm=realm),
             body=body,
             content_type=content_type(submission.format),
-            close=not submission.framed,
+            close=submission.true_status,
         )
 
     def _observe(self, submission: Submission, reason: Reason, status: int, answer_bytes: int) -> None:

@@ -22,9 +22,8 @@ from hashlib import sha256
 from hmac import digest
 from typing import NamedTuple
 
-import re2  # type: ignore[import-untyped]
-
 from gateway.settings.models import UniqueIdSettings
+from gateway.settings.patterns import compile_pattern
 from gateway.settings.problems import Report
 
 MOST = 64
@@ -53,7 +52,7 @@ Matches = Callable[[str], bool]
 def compile_order_id(settings: UniqueIdSettings, *, program: str, id_key: bytes | None, report: Report) -> ShowId:
     """Compile the block; reports a pattern that is none or that refuses what the gateway makes itself."""
     at_pattern = report.at("order_id_pattern")
-    matches = _compile_pattern(settings.order_id_pattern, at_pattern)
+    matches = compile_pattern(settings.order_id_pattern, at_pattern)
     use_reference = settings.when_missing == "reference"
     if matches is None:
         return _nothing
@@ -93,29 +92,6 @@ def keyed(key: bytes, message: bytes) -> str:
 def _nothing(legacy: str | None, reference: str) -> Shown | None:
     """What a block that could not be compiled shows."""
     return None
-
-
-def _compile_pattern(pattern: str, report: Report) -> Matches | None:
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    try:
-        exact = re2.compile(pattern, options)
-    except re2.error as error:
-        detail = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-        report.error(f"is no RE2 pattern: {detail}", "RE2 syntax; it has no look-around and no back-references")
-        return None
-    whole = exact.fullmatch
-    # A set of one asks the same automaton without building a match object: a third of the time. An automaton
-    # that outgrows its memory says no, so a no is asked again in the way that has no such limit.
-    quick = re2.Set.FullMatchSet(options)
-    quick.Add(pattern)
-    try:
-        quick.Compile()
-    except re2.error:  # a set has less room for its program than a pattern of its own
-        return lambda text: whole(text) is not None
-    hits = quick.Match
-    return lambda text: bool(hits(text)) or whole(text) is not None
 
 
 def _prove(matches: Matches, *, mapping: bool, report: Report) -> None:

@@ -15,7 +15,6 @@ from typing import assert_never
 from gateway.datapost.values import Fault
 from gateway.lead.contacts import compile_phone, known_region, read_email
 from gateway.lead.dates import age, compile_dates
-from gateway.lead.patterns import compile_pattern
 from gateway.lead.places import POSTAL_CODES, US_STATES
 from gateway.lead.texts import BLANK
 from gateway.settings.models import (
@@ -30,6 +29,7 @@ from gateway.settings.models import (
     StringField,
     UsStateField,
 )
+from gateway.settings.patterns import compile_pattern
 from gateway.settings.problems import Report
 
 #: (text: trimmed, not empty; the program's today) -> the typed value, or a Fault.

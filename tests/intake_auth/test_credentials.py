@@ -288,7 +288,7 @@ def gated(gate: Gate) -> Users:
 
 
 async def until_waiting(verifier: Verifier, number: int) -> None:
-    while verifier.waiting != number:  # noqa: ASYNC110  # the verifier has no event for tests alone
+    while verifier.waiting != number:
         await asyncio.sleep(0)
 
 

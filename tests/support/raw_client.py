@@ -71,5 +71,6 @@ async def _read_to_end(reader: asyncio.StreamReader, row: RawRequest, transcript
         try:
             transcript.answers.append(await read_answer(reader, bodiless=row.bodiless))
         except asyncio.IncompleteReadError as end:
-            assert not end.partial, "half an answer"
-            transcript.closed = True
+            transcript.closed, rest = True, end.partial
+            if rest:
+                raise AssertionError("half an answer") from end

@@ -32,7 +32,8 @@ def _pipes(number: int) -> bytes:
 
 
 def _page(number: int) -> bytes:
-    text = f'<!DOCTYPE html><html><body><h1>Thank you!</h1><p class="ref">Your reference: <b>{number}</b></p></body></html>'
+    reference = f'<p class="ref">Your reference: <b>{number}</b></p>'
+    text = f"<!DOCTYPE html><html><body><h1>Thank you!</h1>{reference}</body></html>"
     return _answer("200 OK", "text/html; charset=iso-8859-1", text)
 
 

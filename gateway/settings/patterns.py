@@ -15,7 +15,7 @@ def compile_pattern(pattern: str, report: Report) -> Callable[[str], bool] | Non
     options.log_errors = False
     options.never_capture = True
     try:
-        exact = re2.compile(pattern, options=options)
+        whole = re2.compile(pattern, options=options).fullmatch
     except re2.error as error:
         detail = error.args[0] if error.args else ""
         text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
@@ -25,10 +25,9 @@ def compile_pattern(pattern: str, report: Report) -> Callable[[str], bool] | Non
     # outgrows its memory says no, so a no is asked again in the way that has no such limit.
     quick = re2.Set.FullMatchSet(options)
     quick.Add(pattern)
-    quick.Compile()
-    hits, whole = quick.Match, exact.fullmatch
-
-    def matches(text: str) -> bool:
-        return bool(hits(text)) or whole(text) is not None
-
-    return matches
+    try:
+        quick.Compile()
+    except re2.error:  # a set has less room for its program than a pattern of its own
+        return lambda text: whole(text) is not None
+    hits = quick.Match
+    return lambda text: bool(hits(text)) or whole(text) is not None
