@@ -241,8 +241,8 @@ def _canonical(text: str) -> str:
         if name is not None:
             if len(token[2]) > ATTRIBUTES and len(_ATTRIBUTES.findall(token[2])) > ATTRIBUTES:
                 raise LimitHit
-            if name.lower() == "plaintext":
-                continue  # it would never end
+            if not text.endswith(">", token.end(2), at) or name.lower() == "plaintext":
+                continue  # the text ends inside it; or it would never end
             parts.append(f"<{name}{token[2]}>")
             if text.endswith("/>", token.end(2), at):
                 parts.append(f"</{name}>")  # libxml2 ends an element there, browsers do not
