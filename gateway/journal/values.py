@@ -58,6 +58,15 @@ class Met(Enum):
     CONFLICT = "conflict"  # its idempotency key was used for another lead
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row's sealed members and what opens them: the id of the ring's key, the wrapped record key."""
+
+    members: bytes
+    key_id: str
+    wrapped: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meeting:
     """The journal's answer to an Entry. reference: of the submission that was met; rule: whose claim it holds."""
@@ -66,7 +75,8 @@ class Meeting:
     reference: str = ""
     rule: str = ""
     reason: Reason | None = None  # of the met submission, with REPLAY
-    members: DataPostResponse | None = None  # with REPLAY
+    members: DataPostResponse | None = None  # with REPLAY, once opened
+    sealed: Stored | None = None  # with REPLAY, from the store; the engine opens it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
