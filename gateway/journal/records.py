@@ -14,7 +14,7 @@ from gateway.journal.operations import RecordKey
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What is kept encrypted of one submission; an empty text where nothing is kept. key None: shredded or never made."""
+    """What is kept encrypted of one submission; an empty text where nothing is kept. key None: shredded or never."""
 
     key: RecordKey | None
     body: bytes = b""

@@ -27,9 +27,9 @@ class Entry:
     """A submission as its first commit writes it: claims and all, before its first byte goes upstream.
 
     fingerprint: of the whole decoded lead, of this program and partner. idempotency: of the Idempotency-Key, None
-    without one. replay_ms: how long the same lead is answered from the journal, 0 for not at all. unknown_hold_ms: the
-    implicit claim on the whole lead while its outcome is unknown. index: hashes of `journal.index` fields, for search
-    and erasure. body: as received; sealed before it is written.
+    without one; remembered for idempotency_ms. replay_ms: how long the same lead is answered from the journal, 0 for
+    not at all. unknown_hold_ms: the implicit claim on the whole lead while its outcome is unknown. index: hashes of
+    `journal.index` fields, for search and erasure. body: as received; sealed before it is written.
     """
 
     reference: str
@@ -38,6 +38,7 @@ class Entry:
     received_ms: int
     fingerprint: bytes
     idempotency: bytes | None = None
+    idempotency_ms: int = 86_400_000
     replay_ms: int = 0
     unknown_hold_ms: int = 0
     claims: tuple[Claim, ...] = ()
