@@ -26,7 +26,7 @@ from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
 from gateway.observe.metrics import Metrics, ProgramMetrics
 from gateway.observe.trace import continued
-from gateway.upstream import Exchange, Forward, Upstream
+from gateway.upstream import Attempt, Exchange, Forward, Upstream
 
 #: Kept back from the deadline for reading the legacy's answer and writing ours.
 _RESERVE_S = 0.1
@@ -72,6 +72,8 @@ class Submission:
     delivery: Delivery = Delivery.NOT_SENT
     outcome: Outcome = Outcome.NONE
     rule: str = ""
+    attempt: Attempt | None = None  # leave of the circuit to send
+    retry_after_s: int | None = None  # None: the reason's usual
     exchange: Exchange | None = None
     upstream_status: int = 0
 
@@ -177,6 +179,10 @@ class Pipeline:
             tracestate=trace.tracestate,
             version=request.version,
         )
+        attempt = submission.attempt = lane.upstream.circuit.ask(submission.partner)
+        if attempt is None:
+            submission.retry_after_s = lane.upstream.circuit.retry_after_s
+            return submission.refuse(Reason.CIRCUIT_OPEN)
         # From here on the legacy may have the lead, whatever goes wrong on our side.
         submission.delivery, submission.outcome = Delivery.SENT, Outcome.UNKNOWN
         exchange = await lane.upstream.exchange(forward, body, deadline=deadline, on_late=self._late(submission, lane))
@@ -184,13 +190,16 @@ class Pipeline:
         if exchange.delivery is Delivery.NOT_SENT:
             submission.outcome = Outcome.NONE
         if exchange.answer is None:
-            return submission.refuse(exchange.reason or Reason.INTERNAL)
+            reason = exchange.reason or Reason.INTERNAL
+            attempt.end(exchange, reason)
+            return submission.refuse(reason)
 
         submission.upstream_status = exchange.answer.status
         reading = lane.answers.read(exchange.answer)
         submission.rule = reading.rule
         lane.metrics.answer(reading.kind, reading.rule)
         conclusion = lane.contract.conclude(reading, checked.fields, submission.reference)
+        attempt.end(exchange, conclusion.reason)
         submission.outcome = OUTCOMES[conclusion.reason][1]
         if exchange.answer.surplus:
             lane.metrics.surplus_answers += 1
@@ -213,6 +222,8 @@ class Pipeline:
             told = submission.refuse(Reason.INTERNAL)
         finally:
             self.in_flight -= 1
+            if submission.attempt is not None:
+                submission.attempt.drop()  # whatever ended it: a probe nobody hears of again would be the last
             if submission.lane is not None:
                 submission.lane.metrics.in_flight -= 1
         return self._reply(submission, told)
@@ -234,7 +245,7 @@ class Pipeline:
         realm = lane.realm if lane is not None else ""
         return Reply(
             status=status,
-            headers=answer_headers(reason, submission.reference, realm=realm),
+            headers=answer_headers(reason, submission.reference, realm=realm, retry_after_s=submission.retry_after_s),
             body=body,
             content_type=content_type(submission.format),
             close=submission.true_status,

@@ -69,6 +69,12 @@ QUERY = Family(
     "gateway_ignored_queries_total", "counter", "Requests with parameters in the URL, which are ignored.", ("program",)
 )
 IN_FLIGHT = Family("gateway_in_flight", "gauge", "Submissions being worked on.", ("program",))
+CIRCUIT = Family(
+    "gateway_circuit_state",
+    "gauge",
+    "What the circuit breaker before the legacy endpoint does: 0 closed, 1 half-open, 2 open.",
+    ("program",),
+)
 AUTH = Family("gateway_auth_total", "counter", "Credentials looked at, by what was found.", ("result",))
 CONNECTIONS = Family("gateway_connections", "gauge", "Open connections of partners.")
 LOOP_LAG = Family("gateway_event_loop_lag_seconds", "histogram", "How late a timer of the event loop fires.")
@@ -93,6 +99,7 @@ FAMILIES = (
     REPEATED,
     QUERY,
     IN_FLIGHT,
+    CIRCUIT,
     AUTH,
     CONNECTIONS,
     LOOP_LAG,

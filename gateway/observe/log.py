@@ -211,6 +211,14 @@ class SubmissionLog:
         """Write that the legacy gave this lead the ID of another one. The ID itself may be personal: it is not told."""
         self._logger.warning("repeated_id", fields={"reference": reference, "program": program, "partner": partner})
 
+    def circuit(self, program: str, state: str, cause: str) -> None:
+        """Write that the circuit before a program's legacy endpoint is now `closed`, `half_open` or `open`.
+
+        cause: the failure or reason of the lead that brought it about; "" when it was time.
+        """
+        write = self._logger.warning if state == "open" else self._logger.info
+        write("circuit", fields={"program": program, "state": state, "cause": cause})
+
     def bug(self, bug: BaseException, reference: str = "") -> None:
         """Write that something of ours is broken: what kind of exception, and where. Its text may hold values."""
         line = {"reference": reference, "exception": redaction.kind(bug), "places": redaction.places(bug.__traceback__)}

@@ -66,6 +66,7 @@ class ProgramMetrics:
         "_partners",
         "_rules",
         "answers",
+        "circuit_state",
         "deliveries",
         "duration",
         "faults",
@@ -88,6 +89,8 @@ class ProgramMetrics:
         self._rules, self._fields = frozenset(rules), frozenset(fields)
         #: Raised and lowered by the pipeline.
         self.in_flight = 0
+        #: 0 closed, 1 half-open, 2 open; set at each change.
+        self.circuit_state = 0
         #: Counted by whoever notices: `metrics.mapped_ids += 1`.
         self.surplus_answers = self.mapped_ids = self.repeated_ids = self.ignored_queries = 0
         # What alerts are about begins at 0: a counter that appears with 1 has not risen, for Prometheus.
@@ -205,6 +208,7 @@ class Metrics(Collector):
         yield _counter(families.REPEATED, self._each(lambda program: {(): program.repeated_ids}))
         yield _counter(families.QUERY, self._each(lambda program: {(): program.ignored_queries}))
         yield _gauge(families.IN_FLIGHT, self._each(lambda program: {(): program.in_flight}))
+        yield _gauge(families.CIRCUIT, self._each(lambda program: {(): program.circuit_state} if program.name else {}))
         yield _counter(families.AUTH, dict(self._auth).items())
         yield _gauge(families.CONNECTIONS, [((), self._connections())])
         yield _histogram(families.LOOP_LAG, [((), self._lag)])

@@ -12,7 +12,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -21,11 +21,11 @@ from gateway.intake import Intake
 from gateway.intake.credentials import Authenticator, Verifier
 from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
-from gateway.observe.metrics import Metrics
+from gateway.observe.metrics import Metrics, ProgramMetrics
 from gateway.pipeline import Lane, Pipeline
 from gateway.serve.admin import Admin
 from gateway.serve.compose import Composition
-from gateway.upstream import Upstream
+from gateway.upstream import State, Upstream
 
 _BACKLOG = 1024
 _LAG_EVERY_S = 0.5
@@ -68,6 +68,9 @@ class Server:
             if program.users is not None:
                 authenticator = Authenticator(program.users, self._verifier)
             users = program.users.names if program.users is not None else ()
+            metrics = self._metrics.program(
+                program.name, users=users, rules=program.answers.rules, fields=program.fields
+            )
             self.lanes[program.path] = Lane(
                 name=program.name,
                 deadline_s=program.deadline_s,
@@ -79,11 +82,9 @@ class Server:
                 check=program.check,
                 answers=program.answers,
                 contract=program.contract,
-                upstream=Upstream(program.upstream),
+                upstream=Upstream(program.upstream, on_circuit=self._on_circuit(metrics)),
                 given_ids=GivenIds(),
-                metrics=self._metrics.program(
-                    program.name, users=users, rules=program.answers.rules, fields=program.fields
-                ),
+                metrics=metrics,
             )
         self._pipeline = Pipeline(
             self.lanes,
@@ -114,6 +115,14 @@ class Server:
         sock = _listen(*admin.endpoint)
         self.admin_port = sock.getsockname()[1]
         await web.SockSite(self._admin, sock).start()
+
+    def _on_circuit(self, metrics: ProgramMetrics) -> Callable[[State, str], None]:
+        def on_circuit(state: State, cause: str) -> None:
+            """Tell that the circuit before a program's upstream has changed."""
+            metrics.circuit_state = state.value
+            self.log.circuit(metrics.name, state.name.lower(), cause)
+
+        return on_circuit
 
     async def _deep(self) -> Mapping[str, str]:
         """Whether each upstream takes connections; nothing is sent on them."""

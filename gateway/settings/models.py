@@ -240,6 +240,15 @@ class Timeouts(Settings):
     total: Duration = Field(7.0, gt=0, description="start of connecting to last byte of the answer")
 
 
+class Circuit(Settings):
+    """When a legacy endpoint that fails is left alone."""
+
+    failures: Whole = Field(5, ge=1, le=10_000, description="failures in a row after which no lead is sent")
+    open_for: Duration = Field(
+        10.0, gt=0, le=3600, description="for how long; then one lead tries, and over as long again more and more go"
+    )
+
+
 class UpstreamSettings(Settings):
     """The legacy endpoint."""
 
@@ -254,6 +263,7 @@ class UpstreamSettings(Settings):
     max_in_flight: Whole = Field(32, ge=1, le=10_000, description="leads at the legacy endpoint at once")
     max_answer: Size = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="largest answer that is read")
     late_answer: Duration = Field(60.0, ge=0, le=3600, description="reading on after outcome_unknown; 0s: not at all")
+    circuit: Circuit = Field(Circuit(), description="when a failing endpoint is left alone")
 
 
 class Money(Settings):

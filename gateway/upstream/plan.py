@@ -36,6 +36,8 @@ class UpstreamPlan:
     late_answer_s: float
     max_in_flight: int
     max_answer: int
+    circuit_failures: int
+    circuit_open_s: float
 
 
 def compile_upstream(settings: UpstreamSettings, report: Report) -> UpstreamPlan:
@@ -69,6 +71,8 @@ def compile_upstream(settings: UpstreamSettings, report: Report) -> UpstreamPlan
         late_answer_s=settings.late_answer,
         max_in_flight=settings.max_in_flight,
         max_answer=settings.max_answer,
+        circuit_failures=settings.circuit.failures,
+        circuit_open_s=settings.circuit.open_for,
     )
 
 

@@ -22,6 +22,7 @@ from contextlib import suppress
 from random import uniform
 from time import monotonic
 
+from gateway.upstream.attempts import Circuit, OnChange
 from gateway.upstream.connection import Connection, OnLate, Run
 from gateway.upstream.dialing import Dialer, Lookup
 from gateway.upstream.head import Forward
@@ -38,9 +39,11 @@ _GONE_S = 1.0  # for the loop to tell of connections that were cut
 class Upstream:
     """One legacy endpoint, running. Made inside the event loop that it will live in; ended by `close`."""
 
-    def __init__(self, plan: UpstreamPlan, *, lookup: Lookup | None = None) -> None:
-        """lookup: stands in for the loop's resolver."""
+    def __init__(self, plan: UpstreamPlan, *, lookup: Lookup | None = None, on_circuit: OnChange | None = None) -> None:
+        """lookup: stands in for the loop's resolver. on_circuit: told when the circuit changes its state."""
         self._plan = plan
+        #: Asked by the caller before `exchange`, and told by it what came of it: reading is not done here.
+        self.circuit = Circuit(plan, on_change=on_circuit)
         self.loop = asyncio.get_running_loop()
         self.first_byte_s = plan.first_byte_s
         self.late_answer_s = plan.late_answer_s
@@ -129,6 +132,7 @@ class Upstream:
         Late answers are not waited for. Afterwards no connection and no task is left.
         """
         self._closing = True
+        self.circuit.close()
         if self.in_flight and grace > 0:
             await self._watch(grace)
         self._cutting = True
