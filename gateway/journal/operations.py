@@ -58,6 +58,7 @@ class Finish:
     With `settlement.late` it is the row's unknown outcome that is settled instead, False when there is none; its
     time is kept as the row's late one. Claims are given back when `deciding.holds` says so. An erased row takes the
     settlement without members and answer. members and answer stand for the settlement's own, which are plain.
+    Without any (b""), those that the row has stay.
     """
 
     settlement: Settlement
@@ -197,6 +198,18 @@ class UnknownCount:
     oldest_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """-> str: the text kept under this name: the one that is there already, or else (or with replace) this one.
+
+    The journal keeps under `index_key` which key and which normaliser its hashes were made with (`Hashes.name`).
+    """
+
+    name: str
+    value: str
+    replace: bool = False
+
+
 Operation: TypeAlias = (
     Begin
     | Look
@@ -212,4 +225,5 @@ Operation: TypeAlias = (
     | Rewrap
     | Reindex
     | CountUnknown
+    | Remember
 )
