@@ -119,3 +119,11 @@ class Refusal:
 
 class StoreUnavailable(Exception):
     """The store cannot take or give anything now. Its text is a few fixed words, never a value."""
+
+
+class NotTaken(Exception):
+    """The result of an operation that the store could not carry out, alone of its transaction. Fixed words only."""
+
+
+class WrongSchema(Exception):
+    """The store was made by a newer gateway, or is no journal. Its text says what to do; trying again does not help."""
