@@ -107,6 +107,8 @@ class Circuit:
     def _look(self, word: str) -> None:
         """Tell of a change, with its word; see to it that the next one by time does not wait for a lead."""
         state = self._breaker.state
+        if state is self._known and state is not State.HALF_OPEN:
+            return
         if state is not self._known:
             self._known = state
             if self._on_change is not None:

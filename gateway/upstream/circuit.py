@@ -104,7 +104,6 @@ class Breaker:
             self._probe = None
             self._judge_probe(sign, now, partner)
         elif leave is self._leave:
-            self.tick(now)
             self._judge(sign, now, partner)
 
     def give_back(self, leave: Leave) -> None:

@@ -1,6 +1,6 @@
 """The published order of checks, one test for each neighbouring pair: a request that fails both is told the earlier.
 
-framing, route, method, credential, network, body, decode, fields, upstream. (What later versions add between
+framing, route, method, credential, network, body, decode, fields, circuit, upstream. (What later versions add between
 them is added here with them.)
 """
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.client import basic, request
 from tests.support.running import LEAD, OK, PATH, USER, running
-from tests.support.upstreams import ScriptedUpstream, answering
+from tests.support.upstreams import ScriptedUpstream, answering, message
 
 GOOD = basic(USER, "pass-kanarienvogel-word")
 WRONG = basic(USER, "wrong")
@@ -53,3 +53,15 @@ async def test_an_upstream_without_a_free_slot_is_asked_only_after_the_fields(tm
         assert (await gateway.post()).reason == "overloaded"
         gateway.server.lanes[PATH].upstream.in_flight = 0
         assert legacy.touched == 0
+
+
+async def test_the_circuit_is_asked_after_the_fields_and_before_a_slot(tmp_path: Path) -> None:
+    program = {"upstream": {"max_in_flight": 1, "circuit": {"failures": 1}}}
+    error = message(b"ERR")
+    async with ScriptedUpstream(answering(error)) as legacy, running(tmp_path, legacy.url, program=program) as gateway:
+        assert (await gateway.post()).reason == "legacy_error"
+        gateway.server.lanes[PATH].upstream.in_flight = 1  # the one slot is taken
+        assert (await gateway.post({"email": "x"})).reason == "lead_invalid"
+        assert (await gateway.post()).reason == "circuit_open"
+        gateway.server.lanes[PATH].upstream.in_flight = 0
+        assert legacy.touched == 1

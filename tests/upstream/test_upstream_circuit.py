@@ -188,6 +188,14 @@ def test_an_unread_probe_of_one_partner_decides_nothing(partners: list[str], sta
     assert circuit.state is state
 
 
+def test_a_doubt_of_the_half_open_before_is_forgotten() -> None:
+    circuit = opened(now=0.0)
+    send(circuit, UNREAD, now=8.0, partner="a")
+    send(circuit, BAD, now=8.0)
+    send(circuit, UNREAD, now=16.0, partner="b")
+    assert circuit.state is State.HALF_OPEN
+
+
 def test_after_a_good_probe_the_share_that_goes_grows_from_none_to_all() -> None:
     circuit = ramping(now=8.0)
     moments = [[8.0 + second + quarter / 4 for quarter in range(4) for _ in range(80)] for second in range(8)]
@@ -203,6 +211,16 @@ def test_after_a_good_probe_the_share_that_goes_grows_from_none_to_all() -> None
 def test_leads_that_come_seldom_are_hardly_refused_in_the_ramp() -> None:
     circuit = ramping(now=8.0)
     assert [circuit.ask(now) is not None for now in (9.0, 12.0, 15.0)] == [True, False, True]
+
+
+def test_every_ramp_begins_anew() -> None:
+    circuit = ramping(now=8.0)
+    leave = take(circuit, 9.0)
+    assert circuit.ask(9.0) is None
+    for _ in range(FAILURES):
+        circuit.tell(leave, BAD, 9.0)
+    send(circuit, GOOD, now=17.0)
+    assert circuit.ask(17.25) is not None
 
 
 def test_the_ramp_ends_by_itself() -> None:
