@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import replace
-from typing import Protocol
 
 from gateway.datapost.reasons import Delivery, Outcome, Reason
 from gateway.journal.operations import Begin, Finish, Note, Operation
 from gateway.journal.port import Store
 from gateway.journal.records import Query, Record
 from gateway.journal.values import Meeting, Met, Settlement, StoreUnavailable
+from gateway.journal.watching import Watch
 
 #: Operations in one transaction: beyond this a commit takes longer without becoming cheaper for each.
 _MOST_TOGETHER = 512
@@ -29,40 +29,6 @@ _MOST_NOTES = 10_000
 _MOST_LATE = 50_000
 _MOST_LATE_BYTES = 64 * 1024 * 1024
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
-
-
-class Watch(Protocol):
-    """Who is told what happens in the journal: log, metrics, alarms. Called on the event loop; must not raise."""
-
-    def committed(self, seconds: float, operations: int) -> None:
-        """A transaction is durable."""
-
-    def unavailable(self, why: str) -> None:
-        """The store cannot be had from now on. why: a few fixed words."""
-
-    def available(self) -> None:
-        """The store is back."""
-
-    def deferred(self, reference: str) -> None:
-        """A settlement could not be written in time: its partner is answered first. Alarm."""
-
-    def caught_up(self, reference: str) -> None:
-        """A deferred settlement is written now."""
-
-    def lost(self, reference: str, why: str) -> None:
-        """A settlement is given up; its outcome must be found by people. Alarm. why: a few fixed words."""
-
-    def recovered(self, reference: str) -> None:
-        """A submission whose process died has an unknown outcome now."""
-
-    def unreadable(self, reference: str) -> None:
-        """What is kept sealed of a submission does not open: a key is missing, or bytes were changed. Alarm."""
-
-    def dropped_note(self) -> None:
-        """A refusal was not written: too many at once, or the store is away."""
-
-    def bug(self, bug: BaseException) -> None:
-        """Something of ours is broken. Its text may hold values."""
 
 
 class _Entry:

@@ -20,7 +20,7 @@ from typing import cast
 
 from gateway.datapost.reasons import Outcome, Reason
 from gateway.journal.clock import Clock
-from gateway.journal.committing import Committer, Watch, find
+from gateway.journal.committing import Committer, find
 from gateway.journal.keys import Hashes
 from gateway.journal.operations import (
     Beat,
@@ -38,6 +38,7 @@ from gateway.journal.operations import (
 from gateway.journal.port import Store
 from gateway.journal.sealing import Cipher, KeyMissing, SealBroken, Sealer, pack_members, unpack_members
 from gateway.journal.values import Entry, Meeting, Met, Refusal, Settlement, StoreUnavailable
+from gateway.journal.watching import Watch
 
 #: A process that does not show itself for so long is taken for dead. Taken so in error (a long stall), it loses
 #: nothing: what it finishes settles the unknown outcome that others have written.
