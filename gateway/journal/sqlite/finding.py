@@ -1,0 +1,193 @@
+"""Which submissions carry a key: an index that lags behind the leads, and its tail in memory.
+
+Keys are random, so in a B-tree of a million each new one would dirty a page of its own: measured, that doubles the
+cost of a lead and grows with the journal. Here a lead writes no index at all. Its hashes stand in its row; each
+process keeps the hashes of the newest rows in memory, and when there are enough of them they go into the table
+`hashes` in one sorted run, a little with each commit, so that many share a page and no commit waits long.
+
+`indexed_to` says how far the table reaches. What lies above it is read from the rows at start, and again what other
+processes wrote meanwhile, which SQLite's data_version tells. A run that is cut off (a crash, a rollback) is done again
+from its beginning: it inserts, or finds its rows there. Two processes that do the same run do no harm.
+
+Keys are kept by their first eight bytes only. What is found here is a candidate: the caller compares the row's own
+hashes, so a row that is gone, or a key that is over, needs no care here.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+from gateway.datapost.reasons import Outcome
+from gateway.journal.deciding import holds
+from gateway.journal.sqlite.packing import short, unpack_claims
+from gateway.journal.sqlite.statements import In
+
+#: Submissions in memory before a run begins: about 5 MB. Each process draws its own, so that one of them does the run.
+_RUN_FROM, _RUN_TO = 32_768, 65_536
+#: Rows that one step reads, and index entries that one step writes for each lead of its commit.
+_READ, _WRITE = 512, 8
+
+_IN_RUN = In("SELECT hash, id FROM hashes WHERE hash IN (?)")
+
+Candidates = dict[int, list[int]]
+
+
+class Finder:
+    """One process's view. Called in the writer's transactions only; `commit` or `rollback` ends each of them."""
+
+    def __init__(self, db: sqlite3.Connection, *, run: int = 0) -> None:
+        """run: submissions in memory before a run begins; 0 for the usual."""
+        self._db = db
+        self._run = run or random.randint(_RUN_FROM, _RUN_TO)
+        self._version = -1
+        self._indexed_to = 0
+        self._last_id = 0  # the newest row that is known here
+        self._recent: Candidates = {}
+        self._leaving: Candidates = {}  # what the present run moves
+        self._leaving_to = 0
+        self._steps: Iterator[bool] | None = None
+        self._uncommitted: Candidates = {}
+        self._new_last_id = 0
+        self._run_ended = False
+
+    def start(self) -> int:
+        """Read what others wrote since the last transaction; the id that the next submission may have."""
+        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._catch_up()
+            self._version = version
+        self._new_last_id = self._last_id
+        return self._last_id + 1
+
+    def find(self, keys: Iterable[int]) -> Candidates:
+        """Ids by key, of rows that are in the table, in memory or in this transaction; keys without any are absent."""
+        found: Candidates = {}
+        wanted = list(keys)
+        for key, id in _IN_RUN.rows(self._db, wanted):
+            found.setdefault(key, []).append(id)
+        for known in (self._leaving, self._recent):
+            if known:
+                for key in wanted:
+                    if key in known:
+                        found.setdefault(key, []).extend(known[key])
+        return found
+
+    def add(self, id: int, keys: Iterable[int]) -> None:
+        """A row of this transaction carries these."""
+        for key in keys:
+            self._uncommitted.setdefault(key, []).append(id)
+        self._new_last_id = id
+
+    def added(self, key: int) -> Sequence[int]:
+        """Rows of this transaction that carry it."""
+        return self._uncommitted.get(key, ())
+
+    def advance(self, leads: int, now_ms: int) -> None:
+        """Do a piece of the present run, in a transaction that begins so many leads."""
+        if self._steps is None:
+            if not self._leaving:
+                if self._last_id - self._indexed_to < self._run:
+                    return
+                self._leaving, self._recent, self._leaving_to = self._recent, {}, self._last_id
+            self._steps = self._move(leads, now_ms)
+        self._run_ended = next(self._steps)
+
+    def commit(self) -> None:
+        """The transaction is durable."""
+        for key, ids in self._uncommitted.items():
+            self._recent.setdefault(key, []).extend(ids)
+        self._uncommitted = {}
+        self._last_id = self._new_last_id
+        if self._run_ended:
+            self._indexed_to, self._leaving, self._steps, self._run_ended = self._leaving_to, {}, None, False
+
+    def rollback(self) -> None:
+        """Nothing of the transaction was done. The run begins anew: what it wrote last is gone."""
+        self._uncommitted = {}
+        self._steps = None
+        self._run_ended = False
+
+    def _catch_up(self) -> None:
+        counters = dict(self._db.execute("SELECT name, value FROM counters"))
+        if (indexed_to := counters["indexed_to"]) != self._indexed_to:
+            # Another process ended a run (or this is the start).
+            self._recent = _above(indexed_to, self._leaving, self._recent)
+            self._indexed_to, self._leaving, self._leaving_to, self._steps = indexed_to, {}, 0, None
+            self._last_id = max(self._last_id, indexed_to)
+        rows = self._db.execute(
+            "SELECT id, fingerprint, idempotency, claims FROM submissions WHERE id > ? ORDER BY id", (self._last_id,)
+        )
+        for id, fingerprint, idempotency, claims in rows:
+            for key in carried(fingerprint, idempotency, claims):
+                self._recent.setdefault(key, []).append(id)
+            self._last_id = id
+        self._last_id = max(self._last_id, counters["given_to"])
+
+    def _move(self, leads: int, now_ms: int) -> Iterator[bool]:
+        """Each step does a piece; it yields True when the piece was the last."""
+        start, end = self._indexed_to, self._leaving_to
+        entries: list[tuple[int, int]] = []
+        while start < end:
+            stop = min(start + _READ, end)
+            entries += entries_of(self._db, start, stop, now_ms)
+            start = stop
+            yield False
+        # In the table's own order: that is what makes neighbours share a page.
+        entries.sort()
+        size = max(_WRITE * leads, _READ)
+        for at in range(0, len(entries), size):
+            self._db.executemany("INSERT OR IGNORE INTO hashes (hash, id) VALUES (?, ?)", entries[at : at + size])
+            yield False
+        self._db.execute("UPDATE counters SET value = ? WHERE name = 'indexed_to'", (end,))
+        yield True
+
+
+def _above(limit: int, *known: Candidates) -> Candidates:
+    """What is known of rows above an id."""
+    kept: Candidates = {}
+    for candidates in known:
+        for key, ids in candidates.items():
+            if rest := [id for id in ids if id > limit]:
+                kept.setdefault(key, []).extend(rest)
+    return kept
+
+
+def carried(fingerprint: bytes | None, idempotency: bytes | None, claims: bytes | None) -> list[int]:
+    """The keys of a row, as the index knows them."""
+    keys = [short(claim.key) for claim in unpack_claims(claims)]
+    if fingerprint:
+        keys.append(short(fingerprint))
+    if idempotency:
+        keys.append(short(idempotency))
+    return keys
+
+
+_ENTRIES = """
+SELECT s.id, s.fingerprint, s.idempotency, s.claims, s.replay_until_ms, s.known_until_ms, t.outcome, t.released
+FROM submissions s LEFT JOIN settlements t ON t.id = s.id
+WHERE s.id > ? AND s.id <= ?
+"""
+
+
+def entries_of(db: sqlite3.Connection, above: int, to: int, now_ms: int) -> list[tuple[int, int]]:
+    """What the index has to know of these rows: keys that nothing can be met by any more are left out for good."""
+    entries: list[tuple[int, int]] = []
+    for id, fingerprint, idempotency, claims, replay_until_ms, known_until_ms, word, released in db.execute(
+        _ENTRIES, (above, to)
+    ):
+        outcome = None if word is None else Outcome(word)
+        if outcome is None or holds(outcome, release=bool(released)):
+            # An open row's claim counts however old it is.
+            held = [claim for claim in unpack_claims(claims) if outcome is None or claim.until_ms > now_ms]
+            entries += [(short(claim.key), id) for claim in held]
+        # Failures and refusals are met by nobody.
+        if fingerprint is None or outcome is Outcome.ERROR or outcome is Outcome.NONE:
+            continue
+        until_ms = known_until_ms if outcome is Outcome.UNKNOWN else replay_until_ms
+        if outcome is None or until_ms > now_ms:
+            entries.append((short(fingerprint), id))
+            if idempotency:
+                entries.append((short(idempotency), id))
+    return entries
