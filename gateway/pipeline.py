@@ -30,6 +30,8 @@ from gateway.upstream import Exchange, Forward, Upstream
 
 #: Kept back from the deadline for reading the legacy's answer and writing ours.
 _RESERVE_S = 0.1
+#: The connection ends behind the answer: who asks for something else than to take a lead is no partner.
+_ENDING = frozenset({Reason.NOT_FOUND, Reason.METHOD_NOT_ALLOWED})
 #: A body that ends for one of these: nobody knows where it would have ended, so the true status goes out.
 _UNSOUND = frozenset({Reason.MALFORMED, Reason.REQUEST_TIMEOUT})
 
@@ -165,7 +167,7 @@ class Pipeline:
         if self.draining.is_set():
             return submission.refuse(Reason.DRAINING)
 
-        trace = continued(request.headers.get("traceparent"), _all(request, "tracestate"))
+        trace = continued(_all(request, "traceparent"), _all(request, "tracestate"))
         submission.trace_id = trace.trace_id
         forward = Forward(
             raw_headers=request.raw_headers,
@@ -237,7 +239,7 @@ class Pipeline:
             headers=answer_headers(reason, submission.reference, realm=realm),
             body=body,
             content_type=content_type(submission.format),
-            close=submission.true_status,
+            close=submission.true_status or reason in _ENDING,
         )
 
     def _observe(self, submission: Submission, reason: Reason, status: int, answer_bytes: int) -> None:
