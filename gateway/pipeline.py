@@ -12,6 +12,7 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.answers import Answers, LegacyAnswer
 from gateway.datapost import DEFAULT_CONTRACT, Contract, Format, answer_headers, content_type, render
@@ -83,8 +84,7 @@ class Submission:
         return Told(reason, contract.refuse(reason, self.reference, faults=self.faults, unknown=unknown, text=text))
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """How a submission ended."""
 
     reason: Reason

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -37,8 +37,7 @@ _PRINTABLE = bytes(range(0x20, 0x7F))
 _USER_AGENT = b"User-Agent: data-post-gateway\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(NamedTuple):
     """What one lead's request head is made of.
 
     raw_headers: the partner's, as received. reference: the submission's, becomes X-Request-Id. client: the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import astuple, replace
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given
@@ -95,7 +95,7 @@ def test_xml_has_elements_and_text_and_nothing_else(answer: DataPostResponse) ->
     ],
 )
 def test_a_member_is_escaped_as_its_format_asks(text: str, in_json: bytes, in_xml: bytes | None) -> None:
-    answer = replace(PLAIN, customerid=text)
+    answer = PLAIN._replace(customerid=text)
     assert b'"customerid": "' + in_json + b'", ' in render(answer, Format.JSON)
     assert b"<customerid>" + (in_json if in_xml is None else in_xml) + b"</customerid>" in render(answer, Format.XML)
 
