@@ -12,6 +12,7 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.answers import Answers, LegacyAnswer
 from gateway.datapost import DEFAULT_CONTRACT, Contract, Format, answer_headers, content_type, render
@@ -30,6 +31,8 @@ from gateway.upstream import Attempt, Exchange, Forward, Upstream
 
 #: Kept back from the deadline for reading the legacy's answer and writing ours.
 _RESERVE_S = 0.1
+#: The connection ends behind the answer: who asks for something else than to take a lead is no partner.
+_ENDING = frozenset({Reason.NOT_FOUND, Reason.METHOD_NOT_ALLOWED})
 #: A body that ends for one of these: nobody knows where it would have ended, so the true status goes out.
 _UNSOUND = frozenset({Reason.MALFORMED, Reason.REQUEST_TIMEOUT})
 
@@ -83,8 +86,7 @@ class Submission:
         return Told(reason, contract.refuse(reason, self.reference, faults=self.faults, unknown=unknown, text=text))
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """How a submission ended."""
 
     reason: Reason
@@ -167,7 +169,7 @@ class Pipeline:
         if self.draining.is_set():
             return submission.refuse(Reason.DRAINING)
 
-        trace = continued(request.headers.get("traceparent"), _all(request, "tracestate"))
+        trace = continued(_all(request, "traceparent"), _all(request, "tracestate"))
         submission.trace_id = trace.trace_id
         forward = Forward(
             raw_headers=request.raw_headers,
@@ -248,7 +250,7 @@ class Pipeline:
             headers=answer_headers(reason, submission.reference, realm=realm, retry_after_s=submission.retry_after_s),
             body=body,
             content_type=content_type(submission.format),
-            close=submission.true_status,
+            close=submission.true_status or reason in _ENDING,
         )
 
     def _observe(self, submission: Submission, reason: Reason, status: int, answer_bytes: int) -> None:

@@ -6,7 +6,7 @@ Kind is told by content, never by Content-Type; views do not depend on the kind 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from gateway.answers import jsontext
@@ -20,8 +20,7 @@ _LOOSE_FORM = re.compile(r"[\w.%+\[\]-]+=[^\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class LegacyAnswer:
+class LegacyAnswer(NamedTuple):
     """What the legacy endpoint answered, framing already undone.
 
     headers: in the order received, names in any case. surplus: bytes stood behind the body; they are not in it.

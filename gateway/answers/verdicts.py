@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.answers.conditions import status_codes
 from gateway.answers.document import Document
@@ -23,8 +24,7 @@ NET_STATUS = "held back: a 4xx or 5xx answer, and the rule does not name the sta
 NET_TROUBLE = "held back: the answer shows server trouble"
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A verdict, and the note that a code table gives with it."""
 
     verdict: Verdict

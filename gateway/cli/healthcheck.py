@@ -21,7 +21,7 @@ _PATH = "/healthz"
 def command(config: Path, url: str | None) -> None:
     """Ask a running gateway whether it is alive: GET /healthz on its admin port.
 
-    Exit code 0: it answered 200 within two seconds. Anything else is 1, with the reason on stderr.
+    Exit code 0: it answered 200. Anything else is 1, with the reason on stderr; so are two seconds of silence.
     """
     host, port, path = _configured(config) if url is None else _parts(url)
     if why := ask(host, port, path):

@@ -8,6 +8,7 @@ which status goes out is the program's policy (`status_codes`).
 from __future__ import annotations
 
 from enum import Enum, unique
+from typing import Literal
 
 
 @unique
@@ -104,6 +105,10 @@ class Reason(Enum):
 
     def __init__(self, slug: str, status: int, sentence: str, retry: bool) -> None:
         self.slug, self.status, self.sentence, self.retry = slug, status, sentence, retry
+        #: How much attention it deserves: money hangs on an unknown outcome, `internal` is a bug.
+        self.severity: Literal["info", "warning", "error"] = (
+            "error" if status == 500 else "warning" if slug in ("unrecognized_answer", "outcome_unknown") else "info"
+        )
 
 
 #: What delivery and outcome follow from a reason whose answer came from reading or losing the legacy's.

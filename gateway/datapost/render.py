@@ -12,7 +12,6 @@ say the same. The contract itself makes no member that holds one.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import orjson
 
@@ -64,8 +63,7 @@ def _escaped(text: str) -> str:
 
 
 def _scrubbed(answer: DataPostResponse) -> DataPostResponse:
-    return replace(
-        answer,
+    return answer._replace(
         uniqueid=_not_for_xml("\ufffd", answer.uniqueid),
         sale_amount=_not_for_xml("\ufffd", answer.sale_amount),
         customerid=_not_for_xml("\ufffd", answer.customerid),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, unique
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ class Verdict(Enum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """What the answer rules made of a legacy answer. An absent member is None, never an empty text.
 
     verdict None: no rule matched (`unrecognized_answer`). rule: the rule's name, "" when none matched.
@@ -51,8 +51,7 @@ class Reading:
     limited: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataPostResponse:
+class DataPostResponse(NamedTuple):
     """The six members, in this order; valid a boolean, the rest text, empty when there is nothing to say."""
 
     valid: bool

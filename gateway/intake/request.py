@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from multidict import CIMultiDictProxy
 
@@ -23,8 +23,7 @@ class Unreadable:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer before it becomes bytes. Framing, Date and Connection are the edge's.
 
     headers: further fields, ASCII. close: end the connection after this answer, whatever the client asked for.

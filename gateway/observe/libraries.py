@@ -57,7 +57,6 @@ class Takeover:
         self._logger = logger
         self._pace = Pace(clock)
         self._loop = loop
-        self._loop_handler = loop.get_exception_handler()
         loop.set_exception_handler(self._of_loop)
         root = logging.getLogger()
         self._handler = _Handler(self._of_library)
@@ -73,9 +72,10 @@ class Takeover:
             sys.unraisablehook = self._of_nowhere
 
     def remove(self) -> None:
-        """Give everything back."""
-        if not self._loop.is_closed():
-            self._loop.set_exception_handler(self._loop_handler)
+        """Give everything back to Python."""
+        # Back to what Python does by itself, and only from what is ours: another log may have taken over since.
+        if self._loop.get_exception_handler() == self._of_loop:
+            self._loop.set_exception_handler(None)
         root = logging.getLogger()
         root.removeHandler(self._handler)
         root.setLevel(self._root_level)

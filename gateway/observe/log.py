@@ -21,11 +21,10 @@ from typing import Any, Literal, Protocol, TypedDict, cast
 import orjson
 import structlog
 
-from gateway.datapost.reasons import Delivery, Outcome, Reason
-from gateway.datapost.values import Fault
 from gateway.observe import redaction
 from gateway.observe.libraries import Takeover
 from gateway.observe.sink import Sink, Stream
+from gateway.observe.words import FaultWords, ReasonWord, Severity, Word
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -35,8 +34,6 @@ _LEVELS: dict[Level, int] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-_WARNINGS = (Reason.OUTCOME_UNKNOWN, Reason.UNRECOGNIZED_ANSWER)
-_ERRORS = (Reason.INTERNAL,)
 _MOST_FAULTS = 30
 
 
@@ -76,11 +73,6 @@ class _Named(Protocol):
     def name(self) -> str: ...
 
 
-class _Worded(Protocol):
-    @property
-    def value(self) -> str: ...
-
-
 class _Answered(Protocol):
     @property
     def surplus(self) -> bool: ...
@@ -90,7 +82,7 @@ class _Exchanged(Protocol):
     @property
     def answer(self) -> _Answered | None: ...
     @property
-    def failure(self) -> _Worded | None: ...
+    def failure(self) -> Word | None: ...
     @property
     def connect_s(self) -> float: ...
     @property
@@ -111,13 +103,13 @@ class Loggable(Protocol):
     @property
     def partner(self) -> str: ...
     @property
-    def delivery(self) -> Delivery: ...
+    def delivery(self) -> Word: ...
     @property
-    def outcome(self) -> Outcome: ...
+    def outcome(self) -> Word: ...
     @property
     def rule(self) -> str: ...
     @property
-    def faults(self) -> Sequence[Fault]: ...
+    def faults(self) -> Sequence[FaultWords]: ...
     @property
     def exchange(self) -> _Exchanged | None: ...
     @property
@@ -138,33 +130,34 @@ class SubmissionLog:
         self._sink = Sink(sys.stdout.buffer if stream is None else stream)
         self._level = _LEVELS[level]
         self._clock = clock
+        self._line = _Line(clock)
         logger = structlog.wrap_logger(
             self._sink,
-            processors=[_Line(clock)],
+            processors=[self._line],
             wrapper_class=structlog.make_filtering_bound_logger(self._level),
         ).bind()
         self._logger = cast(structlog.typing.FilteringBoundLogger, logger)
-        # Compiled: for reasons whose lines are not wanted there is nothing to call.
-        by_level = {reason.slug: logging.WARNING for reason in _WARNINGS} | {one.slug: logging.ERROR for one in _ERRORS}
-        self._by_reason = {reason.slug: self._method(by_level.get(reason.slug, logging.INFO)) for reason in Reason}
-        self._takeover: Takeover | None = None
-
-    def _method(self, level: int) -> Callable[..., object] | None:
-        methods: dict[int, Callable[..., object]] = {
-            logging.INFO: self._logger.info,
-            logging.WARNING: self._logger.warning,
-            logging.ERROR: self._logger.error,
+        # The line that there is one of for every lead goes past structlog's wrapper, which costs as much as the line
+        # itself. Compiled: for a severity whose lines are not wanted there is nothing to call.
+        sink = self._sink
+        wanted: dict[Severity, tuple[int, Callable[[bytes], None]]] = {
+            "info": (logging.INFO, sink.info),
+            "warning": (logging.WARNING, sink.warning),
+            "error": (logging.ERROR, sink.error),
         }
-        return methods[level] if level >= self._level else None
+        self._by_severity = {word: take if at >= self._level else None for word, (at, take) in wanted.items()}
+        self._takeover: Takeover | None = None
 
     @property
     def dropped(self) -> int:
         """Lines that were lost because nobody took them (in time)."""
         return self._sink.dropped
 
-    def submission(self, submission: Loggable, reason: Reason, status: int, answer_bytes: int, total_s: float) -> None:
+    def submission(
+        self, submission: Loggable, reason: ReasonWord, status: int, answer_bytes: int, total_s: float
+    ) -> None:
         """Write a submission's one line. status: what the partner got; total_s: first byte to answer."""
-        if (write := self._by_reason[reason.slug]) is None:
+        if (take := self._by_severity[reason.severity]) is None:
             return
         lane, exchange, faults = submission.lane, submission.exchange, submission.faults
         line: SubmissionLine = {
@@ -197,7 +190,7 @@ class SubmissionLog:
                 line["failure"] = exchange.failure.value
             if exchange.second_try:
                 line["second_try"] = True
-        write("submission", fields=line)
+        take(self._line(None, reason.severity, {"event": "submission", "fields": line}))
 
     def late(self, reference: str, program: str, partner: str, verdict: str, rule: str, after_s: float) -> None:
         """Write that an answer came after the partner was told `outcome_unknown`, and what it said.

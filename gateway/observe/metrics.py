@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import accumulate
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -24,10 +25,9 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from gateway import __version__
-from gateway.datapost.reasons import OUTCOMES, Delivery, Outcome, Reason
-from gateway.datapost.values import Fault
 from gateway.observe import families
 from gateway.observe.families import Family
+from gateway.observe.words import FaultWords, ReasonWord, Word
 
 #: The partner label of users beyond the limit.
 OTHER = "other"
@@ -40,6 +40,16 @@ _MODE = "enforce"
 
 _Labels = tuple[str, ...]
 _Rows = Iterable[tuple[_Labels, float]]
+
+
+class AtZero(NamedTuple):
+    """What each program counts from 0 on, not from its first time: a counter that appears with 1 has not risen."""
+
+    reasons: Iterable[ReasonWord]
+    states: Iterable[tuple[Word, Word]]  # delivery, outcome
+
+
+NOTHING_AT_ZERO = AtZero((), ())
 
 
 class Histogram:
@@ -82,7 +92,9 @@ class ProgramMetrics:
         "upstream",
     )
 
-    def __init__(self, name: str, partners: Mapping[str, str], rules: Iterable[str], fields: Iterable[str]) -> None:
+    def __init__(
+        self, name: str, partners: Mapping[str, str], rules: Iterable[str], fields: Iterable[str], at_zero: AtZero
+    ) -> None:
         """partners: user -> label. rules, fields: the configured names."""
         self.name = name
         self._partners = {"": "", **partners}
@@ -93,14 +105,11 @@ class ProgramMetrics:
         self.circuit_state = 0
         #: Counted by whoever notices: `metrics.mapped_ids += 1`.
         self.surplus_answers = self.mapped_ids = self.repeated_ids = self.ignored_queries = 0
-        # What alerts are about begins at 0: a counter that appears with 1 has not risen, for Prometheus.
-        states = [(Delivery.NOT_SENT, Outcome.NONE), *OUTCOMES.values()]
-        self.submissions: dict[_Labels, int] = (
-            {(label, Reason.ACCEPTED.slug): 0 for label in self._partners.values()} if name else {}
-        )
-        self.deliveries: dict[_Labels, int] = (
-            {(delivery.value, outcome.value): 0 for delivery, outcome in states} if name else {}
-        )
+        reasons, states = at_zero if name else ((), ())
+        self.submissions: dict[_Labels, int] = {
+            (label, reason.slug): 0 for label in self._partners.values() for reason in reasons
+        }
+        self.deliveries: dict[_Labels, int] = {(delivery.value, outcome.value): 0 for delivery, outcome in states}
         self.answers: dict[_Labels, int] = {}
         self.faults: dict[_Labels, int] = {}
         self.late_answers: dict[_Labels, int] = {}
@@ -109,12 +118,12 @@ class ProgramMetrics:
     def submission(
         self,
         partner: str,
-        reason: Reason,
-        delivery: Delivery,
-        outcome: Outcome,
+        reason: ReasonWord,
+        delivery: Word,
+        outcome: Word,
         total_s: float,
         upstream_s: float | None = None,
-        faults: Sequence[Fault] = (),
+        faults: Sequence[FaultWords] = (),
     ) -> None:
         """Count one submission at its end. partner: the user, "" before one is known. Times are seconds.
 
@@ -146,8 +155,11 @@ class ProgramMetrics:
 class Metrics(Collector):
     """Everything that one process counts."""
 
-    def __init__(self, *, partners: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, *, partners: int, at_zero: AtZero = NOTHING_AT_ZERO, clock: Callable[[], float] = time.time
+    ) -> None:
         """partners: users that get a label value of their own. clock: POSIX seconds."""
+        self._at_zero = at_zero
         self._free_labels = partners
         self._labels: dict[str, str] = {}
         self._programs: dict[str, ProgramMetrics] = {}
@@ -173,7 +185,7 @@ class Metrics(Collector):
                 self._free_labels -= 1
                 self._labels[user] = user
             partners[user] = self._labels.get(user, OTHER)
-        self._programs[name] = ProgramMetrics(name, partners, rules, fields)
+        self._programs[name] = ProgramMetrics(name, partners, rules, fields, self._at_zero)
         return self._programs[name]
 
     def auth(self, result: str) -> None:

@@ -11,9 +11,9 @@ before must not go dark because a gateway stands in front of it now.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
+from random import getrandbits
 from typing import NamedTuple
 
 # version, trace id, parent id, flags; lower case only. Later versions may add fields behind a dash.
@@ -41,30 +41,30 @@ class Trace(NamedTuple):
 
 
 def continued(
-    traceparent: str | None, tracestate: str | None = None, randomness: Callable[[int], bytes] = os.urandom
+    traceparent: str | None, tracestate: str | None = None, random_bits: Callable[[int], int] = getrandbits
 ) -> Trace:
     """The trace that these headers continue, or a new one.
 
+    random_bits: of a generator that a fork seeds anew; identities need no secrecy, and the kernel costs more.
     Both are the values of all lines joined with ", " (two traceparents are none), or None.
     """
     found = _TRACEPARENT.fullmatch(traceparent) if traceparent is not None else None
     if found is None:
-        return _begun(randomness)
+        return _begun(random_bits)
     version, trace_id, parent, flags, more = found.groups()
     if version == "ff" or (version == "00" and more) or trace_id == _NO_TRACE or parent == _NO_PARENT:
-        return _begun(randomness)
+        return _begun(random_bits)
     state = tracestate if tracestate and _fit(tracestate) else ""
-    return Trace(trace_id, _nonzero(randomness, 8), f"{int(flags, 16) & _KNOWN_FLAGS:02x}", state)
+    return Trace(trace_id, _nonzero(random_bits, 64), f"{int(flags, 16) & _KNOWN_FLAGS:02x}", state)
 
 
-def _begun(randomness: Callable[[int], bytes]) -> Trace:
-    return Trace(_nonzero(randomness, 16), _nonzero(randomness, 8), _NEW_FLAGS, "")
+def _begun(random_bits: Callable[[int], int]) -> Trace:
+    return Trace(_nonzero(random_bits, 128), _nonzero(random_bits, 64), _NEW_FLAGS, "")
 
 
-def _nonzero(randomness: Callable[[int], bytes], size: int) -> str:
+def _nonzero(random_bits: Callable[[int], int], size: int) -> str:
     """Random hex digits; all zeroes would mean "invalid"."""
-    data = randomness(size)
-    return data.hex() if any(data) else data[:-1].hex() + "01"
+    return f"{random_bits(size) or 1:0{size // 4}x}"
 
 
 def _fit(tracestate: str) -> bool:

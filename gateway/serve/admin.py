@@ -7,6 +7,7 @@ Neither needs a credential; /metrics does off loopback (`admin.users`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -59,5 +60,6 @@ class Admin:
             credential = await self._authenticator.check(request.headers.get("Authorization"))
             if isinstance(credential, Denied):
                 return web.Response(status=401, text="unauthorized\n", headers=_CHALLENGE)
-        body, content_type = self._metrics.render(request.headers.get("Accept"))
+        # Off the loop: a gateway with many partners has thousands of series.
+        body, content_type = await asyncio.to_thread(self._metrics.render, request.headers.get("Accept"))
         return web.Response(body=body, headers={"Content-Type": content_type})

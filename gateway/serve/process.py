@@ -17,11 +17,12 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from gateway import __version__
+from gateway.datapost.reasons import OUTCOMES, Delivery, Outcome, Reason
 from gateway.intake import Intake
 from gateway.intake.credentials import Authenticator, Verifier
 from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
-from gateway.observe.metrics import Metrics, ProgramMetrics
+from gateway.observe.metrics import AtZero, Metrics, ProgramMetrics
 from gateway.pipeline import Lane, Pipeline
 from gateway.serve.admin import Admin
 from gateway.serve.compose import Composition
@@ -33,6 +34,10 @@ _LAG_EVERY_S = 0.5
 _LAST_WORDS_S = 1.0
 
 
+#: What alerts are about: the rate of accepted leads, and every state a lead can end in.
+_AT_ZERO = AtZero((Reason.ACCEPTED,), ((Delivery.NOT_SENT, Outcome.NONE), *OUTCOMES.values()))
+
+
 class Server:
     """One gateway process: `start`, then `until_stopped`, and `close` in any case."""
 
@@ -41,7 +46,7 @@ class Server:
         self._composition = composition
         self._settings = settings
         self.log = log if log is not None else SubmissionLog(settings.log.level)
-        self._metrics = Metrics(partners=settings.metrics.partners)
+        self._metrics = Metrics(partners=settings.metrics.partners, at_zero=_AT_ZERO)
         self.lanes: dict[str, Lane] = {}
         self._verifier = Verifier()
         self._pipeline: Pipeline | None = None

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -36,8 +37,7 @@ _PRINTABLE = bytes(range(0x20, 0x7F))
 _USER_AGENT = b"User-Agent: data-post-gateway\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(NamedTuple):
     """What one lead's request head is made of.
 
     raw_headers: the partner's, as received. reference: the submission's, becomes X-Request-Id. client: the
@@ -75,33 +75,34 @@ def compile_head(target: str, host: str, *, credentials: tuple[str, str] | None,
 
     def head(forward: Forward, length: int) -> bytes:
         passed, agent = _passed(forward.raw_headers)
-        host = _clean(forward.host)
+        host = forward.host
         via = "1.1" if forward.version == (1, 1) else "1.0"
-        return b"%b%b%b%b%b" % (
-            fixed,
-            passed,
-            b"" if agent else _USER_AGENT,
-            ours,
-            (
-                f"Via: {via} gateway\r\n"
-                f"X-Forwarded-For: {forward.client}\r\nX-Forwarded-Proto: {forward.scheme}\r\n"
-                f"{f'X-Forwarded-Host: {host}' + _CRLF if host else ''}"
-                f"X-Request-Id: {forward.reference}\r\n"
-                f"{f'traceparent: {forward.traceparent}' + _CRLF if forward.traceparent else ''}"
-                f"{f'tracestate: {forward.tracestate}' + _CRLF if forward.tracestate else ''}"
-                f"Content-Length: {length}\r\n\r\n"
-            ).encode("ascii"),
-        )
+        tail = f"Via: {via} gateway\r\nX-Forwarded-For: {forward.client}\r\nX-Forwarded-Proto: {forward.scheme}\r\n"
+        # Host is the partner's word: what could not stand in a header is left out.
+        if host and host.isascii() and host.isprintable():
+            tail += f"X-Forwarded-Host: {host}\r\n"
+        if forward.traceparent:
+            tail += f"traceparent: {forward.traceparent}\r\n"
+            if forward.tracestate:
+                tail += f"tracestate: {forward.tracestate}\r\n"
+        tail += f"X-Request-Id: {forward.reference}\r\nContent-Length: {length}\r\n\r\n"
+        return b"".join((fixed, passed, b"" if agent else _USER_AGENT, ours, tail.encode("ascii")))
 
     return head
 
 
-_CRLF = "\r\n"
+_PASS, _DROP, _AGENT, _CONNECTION = range(4)
 
 
-def _clean(text: str) -> str:
-    """The text, or nothing when it could not stand in a header."""
-    return text if text.isascii() and text.isprintable() else ""
+@lru_cache(maxsize=512)
+def _judge(name: bytes) -> int:
+    """What becomes of a header, by its name alone. Partners' clients send few names, again and again."""
+    lower = name.lower()
+    if lower == b"connection":
+        return _CONNECTION
+    if not name or name.translate(None, _NAME) or lower in _DROPPED or lower.startswith(_DROPPED_PREFIXES):
+        return _DROP
+    return _AGENT if lower == b"user-agent" else _PASS
 
 
 def _passed(raw_headers: RawHeaders) -> tuple[bytes, bool]:
@@ -110,14 +111,15 @@ def _passed(raw_headers: RawHeaders) -> tuple[bytes, bool]:
     named: frozenset[bytes] = frozenset()
     agent = False
     for name, value in raw_headers:
-        lower = name.lower()
-        if lower in _DROPPED or lower.startswith(_DROPPED_PREFIXES):
-            if lower == b"connection":
-                named |= _nominated(value)
-        elif not lower.translate(None, _NAME) and name:
-            if lower == b"user-agent":
-                agent = True
-            kept.append(b"%b: %b\r\n" % (name, value))
+        verdict = _judge(name)
+        if verdict == _DROP:
+            continue
+        if verdict == _CONNECTION:
+            named |= _nominated(value)
+            continue
+        if verdict == _AGENT:
+            agent = True
+        kept.append(b"%b: %b\r\n" % (name, value))
     block = b"".join(kept)
     # One look at the whole; only when it finds something foreign, one at each.
     if named or block.translate(None, _PRINTABLE) != b"\r\n" * len(kept):

@@ -222,7 +222,10 @@ class _Body:
     def answer(self, *, surplus: bool) -> LegacyAnswer:
         """The answer, once its body is complete."""
         payload, message = self._payload, self._message
-        headers = tuple([(name.decode("ascii"), _text(value)) for name, value in message.raw_headers])
+        try:
+            headers = tuple([(name.decode(), value.decode()) for name, value in message.raw_headers])
+        except UnicodeDecodeError:
+            headers = tuple([(name.decode(), _text(value)) for name, value in message.raw_headers])
         # Another message behind a chunked body may have been read into a stream of its own, never into this one.
         body = payload.read_nowait() if payload.total_bytes else b""
         return LegacyAnswer(message.code, headers, body, surplus)

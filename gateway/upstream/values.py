@@ -6,8 +6,8 @@ the vocabulary that proxies use in their logs, and stand in ours: add, do not re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, unique
+from typing import NamedTuple
 
 from gateway.answers import LegacyAnswer
 from gateway.datapost.reasons import Delivery, Reason
@@ -38,8 +38,7 @@ class Failure(Enum):
     ANSWER_TOO_LARGE = "answer_too_large"
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One lead's way to the legacy endpoint and back.
 
     delivery: `not_sent` only when no byte of the request was written; `answered` only with a complete answer.

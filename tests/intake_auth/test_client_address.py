@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.intake.address import UNKNOWN, canonical, compile_client_address, compile_networks, forwarded
@@ -72,12 +72,14 @@ def test_without_trusted_proxies_the_client_is_whoever_connected() -> None:
     assert nobody("::ffff:192.0.2.1", ["203.0.113.9"]) == "192.0.2.1"
 
 
+@settings(deadline=None)
 @given(peer=st.ip_addresses().map(str), lines=st.lists(st.text(), max_size=3))
 def test_any_header_gives_an_address_or_unknown(peer: str, lines: list[str]) -> None:
     found = client_address(peer, lines)
     assert found == UNKNOWN or canonical(found) == found
 
 
+@settings(deadline=None)
 @given(
     spoofed=st.lists(st.ip_addresses().map(str) | st.text(alphabet="x,. :[]"), max_size=4), client=st.ip_addresses(v=4)
 )
@@ -88,6 +90,7 @@ def test_nothing_that_a_client_writes_changes_its_address(spoofed: list[str], cl
     assert client_address("10.0.0.1", [*spoofed, address]) == address
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(), st.integers(1, 65535))
 def test_an_entry_is_read_with_and_without_a_port(address: object, port: int) -> None:
     text = str(address)

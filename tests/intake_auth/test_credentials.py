@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.datapost.reasons import Reason
@@ -86,6 +86,7 @@ def test_a_header_is_read_strictly(header: str, pair: tuple[str, str] | None) ->
     assert decode_basic(header) == pair
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_header_is_a_clean_pair_or_none(header: str) -> None:
     for text in (header, f"Basic {header}"):
@@ -93,6 +94,7 @@ def test_any_header_is_a_clean_pair_or_none(header: str) -> None:
             assert [unfit(part) for part in pair] == ["", ""]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_what_is_decoded_is_what_was_sent(user: bytes, password: bytes) -> None:
     pair = decode_basic(basic(user.replace(b":", b""), password))

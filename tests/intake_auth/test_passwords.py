@@ -8,7 +8,7 @@ import unicodedata
 import bcrypt
 import pytest
 from argon2 import PasswordHasher, extract_parameters
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.intake.passwords import (
@@ -115,6 +115,7 @@ def test_another_hash_is_refused_with_its_name(text: str, wrong: str) -> None:
     assert parse_hash(text) == wrong
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.sampled_from([ARGON2ID, BCRYPT]).map(lambda text: text[: secrets.randbelow(60)]))
 def test_reading_a_hash_never_fails_and_never_quotes_it(text: str) -> None:
     found = parse_hash(text)
@@ -194,11 +195,13 @@ def test_no_hash_is_made_of_what_cannot_be_a_password(password: str) -> None:
         hash_password(password)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_control_characters_are_exactly_the_category_cc(text: str) -> None:
     assert has_control(text) is any(unicodedata.category(character) == "Cc" for character in text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_the_one_form_stays_the_same_when_taken_again(text: str) -> None:
     assert normal(normal(text)) == normal(text) == unicodedata.normalize("NFC", text)

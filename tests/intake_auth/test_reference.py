@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.intake.reference import LENGTH, RANDOM_BYTES, References, new_reference
@@ -23,6 +23,7 @@ def number(text: str) -> int:
     return value
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES))
 def test_a_reference_is_a_ulid_of_its_moment_and_randomness(now_ms: int, randomness: bytes) -> None:
     reference = new_reference(now_ms, randomness)
@@ -49,6 +50,7 @@ def test_what_does_not_fit_is_refused(now_ms: int, size: int) -> None:
         new_reference(now_ms, bytes(size))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**48 - 1), min_size=2, max_size=2))
 def test_references_sort_by_time(moments: list[int]) -> None:
     first, second = sorted(moments)

@@ -51,7 +51,7 @@ async def send_raw(
                 await _send(writer, post())
                 transcript.answers.append(await read_answer(reader))
                 return transcript
-            await _read_to_end(reader, row, transcript)
+            await read_to_end(reader, transcript, bodiless=row.bodiless)
     finally:
         writer.close()
     return transcript
@@ -66,10 +66,11 @@ async def _send(writer: asyncio.StreamWriter, segment: bytes) -> None:
         await asyncio.sleep(0)
 
 
-async def _read_to_end(reader: asyncio.StreamReader, row: RawRequest, transcript: Transcript) -> None:
+async def read_to_end(reader: asyncio.StreamReader, transcript: Transcript, *, bodiless: bool = False) -> None:
+    """Add all answers up to the end of the connection, which must not be in the middle of one."""
     while not transcript.closed:
         try:
-            transcript.answers.append(await read_answer(reader, bodiless=row.bodiless))
+            transcript.answers.append(await read_answer(reader, bodiless=bodiless))
         except asyncio.IncompleteReadError as end:
             transcript.closed, rest = True, end.partial
             if rest:

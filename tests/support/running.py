@@ -72,7 +72,12 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def write_configuration(
-    folder: Path, upstream: str, *, program: Mapping[str, Any] | None = None, top: Mapping[str, Any] | None = None
+    folder: Path,
+    upstream: str,
+    *,
+    program: Mapping[str, Any] | None = None,
+    top: Mapping[str, Any] | None = None,
+    password: str = PASSWORD,
 ) -> Path:
     """Configuration files of one program before `upstream`; returns the top file."""
     settings = merged(PROGRAM, program or {})
@@ -80,9 +85,9 @@ def write_configuration(
     (folder / "program.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     users = folder / "partners.htpasswd"
     users.touch(mode=0o600)
-    if PASSWORD not in _HASHES:
-        _HASHES[PASSWORD] = hash_password(PASSWORD)
-    users.write_text(f"{USER}:{_HASHES[PASSWORD]}\n")
+    if password not in _HASHES:
+        _HASHES[password] = hash_password(password)
+    users.write_text(f"{USER}:{_HASHES[password]}\n")
     start = {
         "listen": "127.0.0.1:0",
         "admin": "127.0.0.1:0",
@@ -175,11 +180,16 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    folder: Path, upstream: str, *, program: Mapping[str, Any] | None = None, top: Mapping[str, Any] | None = None
+    folder: Path,
+    upstream: str,
+    *,
+    program: Mapping[str, Any] | None = None,
+    top: Mapping[str, Any] | None = None,
+    password: str = PASSWORD,
 ) -> AsyncIterator[Running]:
     """A gateway before `upstream`, with `program` and `top` laid over the default configuration."""
     stream = io.BytesIO()
-    composition = composed(write_configuration(folder, upstream, program=program, top=top))
+    composition = composed(write_configuration(folder, upstream, program=program, top=top, password=password))
     server = Server(composition, SubmissionLog(composition.settings.log.level, stream))
     await server.start()
     gateway = Running(server, stream)

@@ -283,3 +283,15 @@ def test_families_take_turns_and_the_resolvers_first_choice_stays_first(
     found: list[tuple[int, str]], order: tuple[str, ...]
 ) -> None:
     assert _in_turn(found) == order
+
+
+async def test_reachability_is_told_without_sending_anything(closed_port: int) -> None:
+    async with ScriptedUpstream(answering(OK)) as legacy, open_edge(legacy.url) as upstream:
+        assert await upstream.reachable() == ""
+        await legacy.until(lambda: legacy.ended == 1)
+    assert legacy.touched == 0
+    async with open_edge(f"http://127.0.0.1:{closed_port}/") as upstream:
+        assert await upstream.reachable() == "connect_refused"
+    with Silent("127.0.0.1") as silent:
+        async with open_edge(f"http://127.0.0.1:{silent.port}/", timeouts={"connect": "200ms"}) as upstream:
+            assert await upstream.reachable() == "connect_timeout"

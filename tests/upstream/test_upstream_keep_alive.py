@@ -78,24 +78,16 @@ async def test_after_such_an_answer_the_connection_is_closed_and_the_next_lead_g
 
 
 class Idle:
-    """A legacy that answers, waits to be told, then does something on the idle connection."""
+    """A legacy that answers once and leaves the connection to the test."""
 
-    def __init__(self, *, then: bytes | None, tell_after: bool = True) -> None:
-        self.go = asyncio.Event()
-        self.done = asyncio.Event()
-        self.then = then
+    def __init__(self) -> None:
+        self.peers: list[Peer] = []
 
     async def __call__(self, peer: Peer) -> None:
+        self.peers.append(peer)
         await peer.request()
         await peer.send(OK)
-        await self.go.wait()
-        if self.then is None:
-            self.done.set()
-            await peer.fin()
-        else:
-            await peer.send(self.then)
-            self.done.set()
-            await peer.stall()
+        await peer.stall()
 
 
 @pytest.mark.parametrize(
@@ -112,11 +104,14 @@ class Idle:
 async def test_an_idle_connection_on_which_something_happens_never_carries_a_lead(
     then: bytes | None, seen: str
 ) -> None:
-    idle = Idle(then=then)
+    idle = Idle()
     async with ScriptedUpstream(idle, echo) as legacy, open_edge(legacy.url, keep_alive="30s") as upstream:
         assert body(await post(upstream, b"first")) == b"OK|98|10.00|177"
-        idle.go.set()
-        await idle.done.wait()
+        [peer] = idle.peers
+        if then is None:
+            peer.fin_now()
+        else:
+            peer.send_now(then)
         if seen == "by the loop":
             await legacy.until(lambda: legacy.ended == 1)
             assert upstream.connections == 0
