@@ -15,6 +15,8 @@ from gateway.journal.committing import find
 from gateway.journal.engine import Journal, WrongIndexKey
 from gateway.journal.keys import Hashes
 from gateway.journal.operations import Begin, Finish, Operation, SettleByHand
+from gateway.journal.port import Store
+from gateway.journal.postgres import PostgresStore
 from gateway.journal.records import Record
 from gateway.journal.sealing import KeyRing, Sealer, pack_members, unpack_members
 from gateway.journal.sqlite import SqliteStore
@@ -33,6 +35,7 @@ from tests.support.journals import (
     new_reference,
     settled,
 )
+from tests.support.postgres import _postgres_session, postgres_server, postgres_url  # noqa: F401
 
 LEASE_S = 0.4
 
@@ -40,8 +43,8 @@ LEASE_S = 0.4
 class House:
     """One process: its store behind switches, its journal, its watch."""
 
-    def __init__(self, directory: Path, *, sealer: Sealer = SEALER, hashes: Hashes = HASHES, stall_s: float = 5.0):
-        self.store = Brittle(SqliteStore(directory))
+    def __init__(self, store: Store, *, sealer: Sealer = SEALER, hashes: Hashes = HASHES, stall_s: float = 5.0) -> None:
+        self.store = Brittle(store)
         self.watch = Remembering()
         self.journal = Journal(self.store, sealer, hashes, self.watch, lease_s=LEASE_S, stall_s=stall_s)
 
@@ -70,13 +73,22 @@ class House:
 Build = Callable[..., Awaitable[House]]
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """One more way into the same database."""
+    if request.param == "sqlite":
+        return lambda: SqliteStore(tmp_path)
+    url: str = request.getfixturevalue("postgres_url")
+    return lambda: PostgresStore(url)
+
+
 @pytest.fixture
-async def houses(tmp_path: Path) -> AsyncIterator[Build]:
+async def houses(new_store: Callable[[], Store]) -> AsyncIterator[Build]:
     """Closes those that still live, and fails the test when something of ours broke."""
     made: list[House] = []
 
     async def build(**settings: Any) -> House:
-        house = House(tmp_path, **settings)
+        house = House(new_store(), **settings)
         await house.journal.start()
         made.append(house)
         return house
@@ -153,6 +165,7 @@ async def test_a_lead_that_did_not_get_through_gives_its_claim_back(house: House
     assert (await house.journal.begin(an_entry("other", claims=(a_claim("jane"),)))).met is Met.NOTHING
 
 
+@pytest.mark.parametrize("new_store", ["sqlite"], indirect=True)
 async def test_nothing_of_a_lead_stands_readable_in_any_file(house: House, tmp_path: Path) -> None:
     for reason in (Reason.ACCEPTED, Reason.OUTCOME_UNKNOWN, Reason.LEGACY_ERROR):
         entry = an_entry(reason.slug)
@@ -593,8 +606,8 @@ async def test_closing_while_the_store_is_away_names_what_is_lost(house: House) 
 # --- keys -----------------------------------------------------------------------------------------------------------
 
 
-async def test_another_index_key_is_refused(house: House, tmp_path: Path) -> None:
-    other = House(tmp_path, hashes=Hashes(b"another key for the index"))
+async def test_another_index_key_is_refused(house: House, new_store: Callable[[], Store]) -> None:
+    other = House(new_store(), hashes=Hashes(b"another key for the index"))
     with pytest.raises(WrongIndexKey, match="reindex"):
         await other.journal.start()
     await other.journal.close()
