@@ -97,6 +97,20 @@ class Log(Settings):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is written")
 
 
+class JournalSettings(Settings):
+    """Where each submission is written down before it is sent: docs/journal.md."""
+
+    url: Secret = Field(Secret("sqlite"), description="sqlite (a file below state_dir), or postgresql://…")
+    key: Secret | None = Field(
+        None, description="key ring that seals what leads say, a key a line, newest first; made below state_dir if null"
+    )
+    index_key: Secret | None = Field(
+        None, description="key of the hashes by which leads are recognised; made below state_dir if null"
+    )
+    retain: Duration = Field(30 * 86400.0, ge=86400, description="how long bodies and answers of settled leads are kept")
+    index: tuple[str, ...] = Field(("email", "phone"), description="fields by which leads can be searched and erased")
+
+
 class GatewaySettings(Settings):
     """The top file, `gateway.yaml`."""
 
@@ -109,6 +123,8 @@ class GatewaySettings(Settings):
     limits: Limits = Field(Limits(), description="what one host takes from strangers")
     drain: Drain = Field(Drain(), description="how a stop goes")
     id_key: Secret | None = Field(None, description="key of the hashes that stand for IDs which must not be shown")
+    state_dir: FilePath | None = Field(None, description="where data lives; $STATE_DIRECTORY, else var, if null")
+    journal: JournalSettings = Field(JournalSettings(), description="where each submission is written down")
     metrics: Metrics = Field(Metrics(), description="bounds of what is counted")
     log: Log = Field(Log(), description="what is logged")
     programs: tuple[str, ...] = Field(min_length=1, description="program files; globs relative to this file")
@@ -205,6 +221,23 @@ AnyField = Annotated[
 ]
 
 
+class DuplicateRule(Settings):
+    """One key that no two leads may share while its window lasts."""
+
+    name: Annotated[str, *_NAME] = Field(description="the rule's name, in log and journal")
+    key: tuple[str, ...] = Field(min_length=1, description="fields that make the key; without one of them it is void")
+    window: Duration = Field(gt=0, le=10 * 366 * 86400, description="how long an accepted lead keeps its key")
+    scope: Literal["program", "partner"] = Field("program", description="among whose leads the key is unique")
+
+
+class Replay(Settings):
+    """When a submission that comes again is given the answer that it was given before."""
+
+    window: Duration = Field(600.0, ge=0, le=30 * 86400, description="how long the same lead is recognised; 0s: never")
+    fields: Literal["all"] | tuple[str, ...] = Field("all", description="names that make a lead the same")
+    ignore: tuple[str, ...] = Field((), description="names that do not count")
+
+
 class LeadSettings(Settings):
     """What a lead of this program looks like."""
 
@@ -216,6 +249,13 @@ class LeadSettings(Settings):
     )
     fields: dict[str, AnyField] = Field(
         default_factory=dict, description="name: {type: …}; order is the order of faults"
+    )
+    duplicates: tuple[DuplicateRule, ...] = Field((), description="keys that no two leads may share")
+    replay: Replay | None = Field(
+        None, description="answering a resend as before; 10m of all fields if null, where partners can be told apart"
+    )
+    unknown_hold: Duration = Field(
+        30 * 86400.0, ge=0, le=366 * 86400, description="how long a lead of unknown outcome is not sent again"
     )
 
 
@@ -314,6 +354,12 @@ class AnswerSettings(Settings):
     email_from: str = Field("email", description="the field of the lead that holds the address")
 
 
+class Attribution(Settings):
+    """What the platform's upload of late conversions needs."""
+
+    click_id: str = Field(description="the field of the lead that holds the platform's click id")
+
+
 class ProgramSettings(Settings):
     """One program: a path, its rules, its upstream. A file below `programs:`."""
 
@@ -329,3 +375,4 @@ class ProgramSettings(Settings):
     upstream: UpstreamSettings = Field(description="the legacy endpoint")
     answers: Any = Field(description="how legacy answers are read: docs/answers.md")
     answer: AnswerSettings = Field(AnswerSettings(), description="what the partner is answered")
+    attribution: Attribution | None = Field(None, description="for `gateway journal export --late`")
