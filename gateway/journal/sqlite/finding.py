@@ -18,6 +18,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from gateway.datapost.reasons import Outcome
 from gateway.journal.deciding import holds
@@ -31,7 +32,8 @@ _READ, _WRITE = 512, 8
 
 _IN_RUN = In("SELECT hash, id FROM hashes WHERE hash IN (?)")
 
-Candidates = dict[int, list[int]]
+#: By key one id, or several. Plain numbers: the garbage collector need not look at a hundred thousand lists.
+Candidates: TypeAlias = dict[int, int | tuple[int, ...]]
 
 
 class Finder:
@@ -39,6 +41,8 @@ class Finder:
 
     def __init__(self, db: sqlite3.Connection, *, run: int = 0) -> None:
         """run: submissions in memory before a run begins; 0 for the usual."""
+        #: What this transaction's own rows carry.
+        self.new: Candidates = {}
         self._db = db
         self._run = run or random.randint(_RUN_FROM, _RUN_TO)
         self._version = -1
@@ -48,41 +52,39 @@ class Finder:
         self._leaving: Candidates = {}  # what the present run moves
         self._leaving_to = 0
         self._steps: Iterator[bool] | None = None
-        self._uncommitted: Candidates = {}
         self._new_last_id = 0
         self._run_ended = False
 
-    def start(self) -> int:
-        """Read what others wrote since the last transaction; the id that the next submission may have."""
+    def start(self) -> None:
+        """A transaction begins: read what others wrote since the last one."""
         version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self._catch_up()
             self._version = version
         self._new_last_id = self._last_id
-        return self._last_id + 1
 
-    def find(self, keys: Iterable[int]) -> Candidates:
-        """Ids by key, of rows that are in the table, in memory or in this transaction; keys without any are absent."""
+    def find(self, keys: Sequence[int]) -> Candidates:
+        """Rows by key, from the table and from memory; keys without any are absent."""
         found: Candidates = {}
-        wanted = list(keys)
-        for key, id in _IN_RUN.rows(self._db, wanted):
-            found.setdefault(key, []).append(id)
+        for key, id in _IN_RUN.rows(self._db, keys):
+            _put(found, key, id)
         for known in (self._leaving, self._recent):
             if known:
-                for key in wanted:
+                for key in keys:
                     if key in known:
-                        found.setdefault(key, []).extend(known[key])
+                        _put(found, key, known[key])
         return found
 
-    def add(self, id: int, keys: Iterable[int]) -> None:
-        """A row of this transaction carries these."""
+    def new_id(self, keys: Iterable[int]) -> int:
+        """The id of a row that this transaction writes and that carries these keys."""
+        self._new_last_id = id = self._new_last_id + 1
+        new = self.new
         for key in keys:
-            self._uncommitted.setdefault(key, []).append(id)
-        self._new_last_id = id
-
-    def added(self, key: int) -> Sequence[int]:
-        """Rows of this transaction that carry it."""
-        return self._uncommitted.get(key, ())
+            if key in new:
+                _put(new, key, id)
+            else:
+                new[key] = id
+        return id
 
     def advance(self, leads: int, now_ms: int) -> None:
         """Do a piece of the present run, in a transaction that begins so many leads."""
@@ -96,16 +98,19 @@ class Finder:
 
     def commit(self) -> None:
         """The transaction is durable."""
-        for key, ids in self._uncommitted.items():
-            self._recent.setdefault(key, []).extend(ids)
-        self._uncommitted = {}
+        if self._recent.keys().isdisjoint(self.new):
+            self._recent.update(self.new)
+        else:
+            for key, ids in self.new.items():
+                _put(self._recent, key, ids)
+        self.new.clear()
         self._last_id = self._new_last_id
         if self._run_ended:
             self._indexed_to, self._leaving, self._steps, self._run_ended = self._leaving_to, {}, None, False
 
     def rollback(self) -> None:
         """Nothing of the transaction was done. The run begins anew: what it wrote last is gone."""
-        self._uncommitted = {}
+        self.new.clear()
         self._steps = None
         self._run_ended = False
 
@@ -121,7 +126,7 @@ class Finder:
         )
         for id, fingerprint, idempotency, claims in rows:
             for key in carried(fingerprint, idempotency, claims):
-                self._recent.setdefault(key, []).append(id)
+                _put(self._recent, key, id)
             self._last_id = id
         self._last_id = max(self._last_id, counters["given_to"])
 
@@ -144,13 +149,26 @@ class Finder:
         yield True
 
 
+def _put(known: Candidates, key: int, ids: int | tuple[int, ...]) -> None:
+    there = known.get(key)
+    if there is None:
+        known[key] = ids
+    else:
+        known[key] = _several(there) + _several(ids)
+
+
+def _several(ids: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (ids,) if isinstance(ids, int) else ids
+
+
 def _above(limit: int, *known: Candidates) -> Candidates:
     """What is known of rows above an id."""
     kept: Candidates = {}
     for candidates in known:
         for key, ids in candidates.items():
-            if rest := [id for id in ids if id > limit]:
-                kept.setdefault(key, []).extend(rest)
+            for id in _several(ids):
+                if id > limit:
+                    _put(kept, key, id)
     return kept
 
 

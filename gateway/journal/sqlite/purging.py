@@ -14,7 +14,7 @@ from gateway.journal.sqlite.finding import carried
 from gateway.journal.sqlite.packing import repack_claims, short, unpack_claims
 from gateway.journal.sqlite.statements import Row
 
-_CONTENT = ("record_keys", "bodies", "answers", "marks")
+_CONTENT = ("bodies", "answers", "marks")
 _ROW = ("settlements", "submissions")
 #: Submissions are in the order of their ids but for those that came within a moment; so many are looked over.
 _MOMENT = 1000
@@ -42,8 +42,8 @@ def _contents(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
     if to is None:
         return 0
     ids: set[tuple[int]] = set()
-    # Every row with sealed content has a key; a refusal may have index hashes alone.
-    for table in ("record_keys", "marks"):
+    # What is sealed has its key in `bodies`; a refusal may have index hashes alone.
+    for table in ("bodies", "marks"):
         ids.update(
             db.execute(
                 f"SELECT c.id FROM {table} c JOIN settlements t ON t.id = c.id "  # noqa: S608

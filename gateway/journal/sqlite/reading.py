@@ -11,14 +11,15 @@ from pathlib import Path
 
 import orjson
 
-from gateway.datapost.reasons import Delivery, Outcome
+from gateway.datapost.reasons import Delivery, Outcome, Reason
 from gateway.journal.operations import RecordKey
 from gateway.journal.records import Audited, Query, Record, Sealed
 from gateway.journal.sqlite import files
+from gateway.journal.sqlite.marking import marked
 from gateway.journal.sqlite.statements import In, Row
-from gateway.journal.sqlite.writing import REASONS, marked
 
 _PIECE = 500
+_REASONS = {reason.slug: reason for reason in Reason}
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _DELIVERIES = {delivery.value: delivery for delivery in Delivery}
 
@@ -28,8 +29,8 @@ t.delivery, t.outcome, t.reason, t.first_reason, t.rule, t.failure, t.upstream_s
 t.settled_ms, t.late_ms, t.by_hand
 """
 _SEALED = In("""
-SELECT s.id, k.key_id, k.wrapped, b.body, a.members, a.answer FROM submissions s
-LEFT JOIN record_keys k ON k.id = s.id LEFT JOIN bodies b ON b.id = s.id LEFT JOIN answers a ON a.id = s.id
+SELECT s.id, b.key_id, b.wrapped, b.body, a.members, a.answer FROM submissions s
+LEFT JOIN bodies b ON b.id = s.id LEFT JOIN answers a ON a.id = s.id
 WHERE s.id IN (?)
 """)
 _AUDITED = In("SELECT reference, at_ms, action, who, why FROM audit WHERE reference IN (?) ORDER BY id")
@@ -102,7 +103,7 @@ class Reader:
         sealed: dict[int, Sealed] = {}
         if self._query.sealed:
             for id, key_id, wrapped, body, members, answer in _SEALED.rows(db, [row[0] for row in rows]):
-                key = None if key_id is None else RecordKey(key_id, wrapped)
+                key = None if not key_id else RecordKey(key_id, wrapped)
                 sealed[id] = Sealed(key, body or b"", members or b"", answer or b"")
         audit: dict[str, list[Audited]] = {}
         if self._query.audit:
@@ -169,8 +170,8 @@ def _record(row: Row, sealed: Sealed | None, audit: tuple[Audited, ...]) -> Reco
         # Its bytes may be on the way at any moment.
         delivery=_DELIVERIES[delivery] if settled else Delivery.SENT,
         outcome=_OUTCOMES[outcome] if settled else None,
-        reason=REASONS[reason] if settled else None,
-        first_reason=REASONS[first_reason or reason] if settled else None,
+        reason=_REASONS[reason] if settled else None,
+        first_reason=_REASONS[first_reason or reason] if settled else None,
         rule=rule or "",
         failure=failure or "",
         upstream_status=upstream_status or 0,

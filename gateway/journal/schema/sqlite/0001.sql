@@ -53,10 +53,10 @@ CREATE TABLE settlements (
 CREATE INDEX settlements_unknown ON settlements (id) WHERE outcome = 'unknown';
 CREATE INDEX settlements_late ON settlements (id) WHERE late_ms IS NOT NULL;
 
--- What is sealed, and the keys that open it. Backups keep record_keys in a file of its own.
-CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+-- What is sealed, and the record's key that opens it (wrapped; key_id says by which key of the ring). A row is there
+-- as long as there is something to open. Backups keep the keys in a file of their own.
+CREATE TABLE bodies (id INTEGER PRIMARY KEY, key_id TEXT NOT NULL, wrapped BLOB NOT NULL, body BLOB NOT NULL);
 CREATE TABLE answers (id INTEGER PRIMARY KEY, members BLOB NOT NULL, answer BLOB NOT NULL);
-CREATE TABLE record_keys (id INTEGER PRIMARY KEY, key_id TEXT NOT NULL, wrapped BLOB NOT NULL);
 
 -- Index hashes, packed; read from end to end for a search or an erasure, so that no lead pays for an index.
 CREATE TABLE marks (id INTEGER PRIMARY KEY, hashes BLOB NOT NULL);
