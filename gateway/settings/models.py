@@ -100,7 +100,7 @@ class Log(Settings):
 class JournalSettings(Settings):
     """Where each submission is written down before it is sent: docs/journal.md."""
 
-    url: Secret = Field(Secret("sqlite"), description="sqlite (a file below state_dir), or postgresql://…")
+    url: Secret | None = Field(None, description="sqlite (a file below state_dir), or postgresql://…; sqlite if null")
     key: Secret | None = Field(
         None, description="key ring that seals what leads say, a key a line, newest first; made below state_dir if null"
     )

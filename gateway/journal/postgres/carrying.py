@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from gateway.datapost.reasons import Outcome, Reason
-from gateway.journal.deciding import Found, Held, Holder, decide, holds
+from gateway.journal.deciding import Found, Held, Holder, decide, holds, horizon_ms
 from gateway.journal.operations import (
     Beat,
     Begin,
@@ -217,15 +217,16 @@ async def _begin(link: Link, begun: Sequence[Begin], now_ms: int) -> None:
         statements.BEGIN,
         [entry.reference for entry in entries],
         [entry.received_ms for entry in entries],
-        [_text(entry.program) for entry in entries],
-        [_text(entry.partner) for entry in entries],
+        [statements.storable(entry.program) for entry in entries],
+        [statements.storable(entry.partner) for entry in entries],
         [entry.fingerprint for entry in entries],
         [entry.idempotency for entry in entries],
-        [_text(entry.content_type) for entry in entries],
+        [statements.storable(entry.content_type) for entry in entries],
         [operation.body for operation in begun],
         [operation.owner for operation in begun],
         [operation.key.key_id for operation in begun],
         [operation.key.wrapped for operation in begun],
+        [entry.received_ms + horizon_ms(entry) for entry in entries],
         list(claims),
         [now_ms + claim.window_ms for claim, _ in claims.values()],
         [reference for _, reference in claims.values()],
@@ -240,10 +241,10 @@ async def _note(link: Link, notes: Sequence[Note]) -> None:
         statements.NOTE,
         [refusal.reference for refusal in refusals],
         [refusal.received_ms for refusal in refusals],
-        [_text(refusal.program) for refusal in refusals],
-        [_text(refusal.partner) for refusal in refusals],
-        [_text(refusal.content_type) for refusal in refusals],
-        [_text("\n".join(refusal.faults)) for refusal in refusals],
+        [statements.storable(refusal.program) for refusal in refusals],
+        [statements.storable(refusal.partner) for refusal in refusals],
+        [statements.storable(refusal.content_type) for refusal in refusals],
+        [statements.storable("\n".join(refusal.faults)) for refusal in refusals],
         [operation.body for operation in notes],
         [refusal.reason.slug for refusal in refusals],
         [operation.key and operation.key.key_id for operation in notes],
@@ -270,18 +271,13 @@ def _settlements(finishes: Sequence[Finish]) -> tuple[list[Any], ...]:
         [settlement.delivery.value for settlement in settlements],
         [settlement.outcome.value for settlement in settlements],
         [settlement.reason.slug for settlement in settlements],
-        [_text(settlement.rule) for settlement in settlements],
-        [_text(settlement.failure) for settlement in settlements],
+        [statements.storable(settlement.rule) for settlement in settlements],
+        [statements.storable(settlement.failure) for settlement in settlements],
         [settlement.upstream_status for settlement in settlements],
         [operation.members for operation in finishes],
         [operation.answer for operation in finishes],
         [not holds(settlement.outcome, release=settlement.release) for settlement in settlements],
     )
-
-
-def _text(text: str) -> str:
-    """PostgreSQL's text takes every character but one."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
 # --- the rest, one by one ----------------------------------------------------------------------------------------
@@ -324,7 +320,7 @@ async def _settle_by_hand(link: Link, operation: SettleByHand) -> bool:
 
 
 async def _audit(link: Link, references: list[str], action: str, who: str, why: str) -> None:
-    await link.execute(statements.AUDIT, references, action, _text(who), _text(why))
+    await link.execute(statements.AUDIT, references, action, statements.storable(who), statements.storable(why))
 
 
 async def _erase(link: Link, operation: Erase) -> int:
@@ -346,6 +342,7 @@ async def _purge(link: Link, operation: Purge) -> Purged:
     contents = [row[0] for row in await link.fetch(statements.PURGE_CONTENTS, operation.content_ms, limit)]
     if contents:
         await link.execute(statements.PURGE_SEALED, contents)
+    await link.execute(statements.FORGET_ERASED)
     rows = [row[0] for row in await link.fetch(statements.OLD_ROWS, operation.row_ms, limit)]
     if rows:
         await link.execute(statements.PURGE_ROWS, rows)

@@ -10,6 +10,7 @@ import orjson
 from gateway.datapost.reasons import Delivery, Outcome, Reason
 from gateway.journal.operations import RecordKey
 from gateway.journal.postgres.link import Row
+from gateway.journal.postgres.statements import storable
 from gateway.journal.records import Audited, Query, Record, Sealed
 
 _REASONS = {reason.slug: reason for reason in Reason}
@@ -37,11 +38,11 @@ def select(query: Query) -> tuple[str, list[object]]:
         conditions.append(condition.format(f"${len(values)}"))
 
     if query.reference:
-        where("s.reference = {}", query.reference)
+        where("s.reference = {}", storable(query.reference))
     if query.program:
-        where("s.program = {}", query.program)
+        where("s.program = {}", storable(query.program))
     if query.partner:
-        where("s.partner = {}", query.partner)
+        where("s.partner = {}", storable(query.partner))
     if query.since_ms is not None:
         where("s.received_ms >= {}", query.since_ms)
     if query.until_ms is not None:

@@ -55,26 +55,28 @@ WHERE c.key = ANY ($3::bytea[])
 
 # --- the two commits --------------------------------------------------------------------------------------------
 
-#: $1-$11 a row each, $12-$15 a claim each, $16-$17 an index hash each.
+#: $1-$12 a row each, $13-$16 a claim each, $17-$18 an index hash each.
 BEGIN = """
 WITH given AS (
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
-                       $8::bytea[], $9::text[], $10::text[], $11::bytea[])
+                       $8::bytea[], $9::text[], $10::text[], $11::bytea[], $12::bigint[])
     AS g (reference, received_ms, program, partner, fingerprint, idempotency, content_type, body, owner, key_id,
-          wrapped)
+          wrapped, known_until_ms)
 ), rows AS (
-  INSERT INTO submissions (reference, received_ms, program, partner, fingerprint, idempotency, content_type, faults,
-                           body)
-  SELECT reference, received_ms, program, partner, fingerprint, idempotency, content_type, '', body FROM given
+  INSERT INTO submissions (reference, received_ms, known_until_ms, program, partner, fingerprint, idempotency,
+                           content_type, faults, body)
+  SELECT reference, received_ms, known_until_ms, program, partner, fingerprint, idempotency, content_type, '',
+         nullif(body, '')
+  FROM given
 ), opened AS (
   INSERT INTO open_submissions (reference, owner, fingerprint) SELECT reference, owner, fingerprint FROM given
 ), keys AS (
   INSERT INTO record_keys (reference, key_id, wrapped) SELECT reference, key_id, wrapped FROM given
 ), hashes AS (
-  INSERT INTO index_hashes (hash, reference) SELECT * FROM unnest($16::bytea[], $17::text[])
+  INSERT INTO index_hashes (hash, reference) SELECT * FROM unnest($17::bytea[], $18::text[])
 )
 INSERT INTO claims (key, until_ms, reference, rule)
-SELECT * FROM unnest($12::bytea[], $13::bigint[], $14::text[], $15::text[])
+SELECT * FROM unnest($13::bytea[], $14::bigint[], $15::text[], $16::text[])
 ON CONFLICT (key) DO UPDATE SET until_ms = excluded.until_ms, reference = excluded.reference, rule = excluded.rule
 """
 
@@ -242,7 +244,17 @@ RETURNING o.reference
 PURGE_SEALED = """
 WITH keys AS (DELETE FROM record_keys WHERE reference = ANY ($1::text[])),
   hashes AS (DELETE FROM index_hashes WHERE reference = ANY ($1::text[]))
-UPDATE submissions SET body = NULL WHERE reference = ANY ($1::text[])
+UPDATE submissions
+SET body = NULL,
+    fingerprint = CASE WHEN known_until_ms > now_ms() THEN fingerprint END,
+    idempotency = CASE WHEN known_until_ms > now_ms() THEN idempotency END
+WHERE reference = ANY ($1::text[])
+"""
+
+FORGET_ERASED = """
+UPDATE submissions AS s SET fingerprint = NULL, idempotency = NULL
+WHERE s.erased AND s.fingerprint IS NOT NULL AND s.known_until_ms <= now_ms()
+  AND NOT EXISTS (SELECT FROM open_submissions AS o WHERE o.reference = s.reference)
 """
 
 #: $1 age in ms, $2 limit -> references. A row whose claim still holds stays: the claim points at it.
@@ -344,3 +356,10 @@ def start(writer: str, batch: int, keys: Collection[bytes]) -> str:
     locks = ",".join(map(str, sorted({int.from_bytes(key[:8], signed=True) for key in keys})))
     text += f"; SELECT pg_advisory_xact_lock_shared({_ALL_KEYS})"
     return f"{text}; SELECT pg_advisory_xact_lock(k) FROM unnest('{{{locks}}}'::bigint[]) AS t (k)"  # noqa: S608
+
+
+def storable(text: str) -> str:
+    """The text itself, but for what PostgreSQL's text cannot hold: NUL, and halves of a surrogate pair."""
+    if "\0" in text:
+        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

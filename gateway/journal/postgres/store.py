@@ -34,7 +34,7 @@ from gateway.journal.postgres.link import (
 )
 from gateway.journal.postgres.searching import record, select
 from gateway.journal.records import Query, Record
-from gateway.journal.values import NotTaken, StoreUnavailable
+from gateway.journal.values import NotTaken, StoreUnavailable, WrongSchema
 
 #: Rows that a search fetches at a time.
 _PREFETCH = 500
@@ -75,7 +75,7 @@ class PostgresStore:
         """Connect; make the schema where there is none. Raises WrongSchema for another version, with what to do."""
         async with self._lock:
             await self._migrate(only_new=True)
-            await self._linked()
+            await self._connect()
 
     async def migrate(self) -> tuple[int, int]:
         """Bring the schema to this gateway's version: the versions before and after. Raises WrongSchema."""
@@ -158,6 +158,13 @@ class PostgresStore:
         """The connection that writes; a new one has waited for the end of what the old one may have left behind."""
         if self._link is not None and not self._link.is_closed():
             return self._link
+        try:
+            return await self._connect()
+        except WrongSchema:
+            # It was the right one when we opened it: another host has been brought up to date since.
+            raise StoreUnavailable("the journal's schema is that of a newer gateway now") from None
+
+    async def _connect(self) -> Link:
         link = await connect(self._where, self._timeout_s)
         try:
             async with guarded(self._timeout_s):

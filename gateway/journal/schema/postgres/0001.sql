@@ -15,10 +15,11 @@ CREATE TABLE submissions (
   erased boolean NOT NULL DEFAULT false,
   program text NOT NULL,
   partner text NOT NULL,
-  fingerprint bytea,            -- NULL: refused by the gateway, meets nobody
+  known_until_ms bigint NOT NULL DEFAULT 0,  -- from then on neither of the next two can be met
+  fingerprint bytea,                         -- NULL: refused by the gateway, or forgotten
   idempotency bytea,
   content_type text NOT NULL,
-  faults text NOT NULL,         -- field=kind, one a line
+  faults text NOT NULL,                      -- field=kind, one a line
   body bytea
 );
 -- What is sealed does not compress; trying costs time.
@@ -26,6 +27,7 @@ ALTER TABLE submissions ALTER COLUMN body SET STORAGE EXTERNAL;
 -- Newest first: of many rows of one lead only the last few can matter (statements.py says why).
 CREATE INDEX submissions_fingerprint ON submissions (fingerprint, received_ms) WHERE fingerprint IS NOT NULL;
 CREATE INDEX submissions_idempotency ON submissions (idempotency, received_ms) WHERE idempotency IS NOT NULL;
+CREATE INDEX submissions_erased ON submissions (known_until_ms) WHERE erased AND fingerprint IS NOT NULL;
 CREATE INDEX submissions_received ON submissions (received_ms);
 
 CREATE TABLE open_submissions (
