@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.datapost.reasons import Delivery, Outcome, Reason
+from gateway.journal import committing
 from gateway.journal.committing import find
 from gateway.journal.engine import Journal, WrongIndexKey
 from gateway.journal.keys import Hashes
@@ -629,3 +630,55 @@ async def test_without_its_key_an_answer_does_not_replay_and_the_lead_is_not_sen
     meeting = await other.journal.begin(an_entry())
     assert (meeting.met, meeting.reference, meeting.members) == (met, entry.reference, None)
     assert other.watch.of("unreadable") == [entry.reference]
+
+
+# --- bounds ---------------------------------------------------------------------------------------------------------
+
+
+async def test_while_the_store_is_away_settlements_beyond_the_bytes_are_kept_without_the_legacys_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "_MOST_LATE_BYTES", 1000)
+    entries = [an_entry(f"lead {number}") for number in range(3)]
+    for entry in entries:
+        await house.journal.begin(entry)
+    house.store.refuses = True
+    for entry in entries:
+        await house.journal.finish(settled(entry.reference, Reason.ACCEPTED, answer=b"x" * 500))
+    house.store.refuses = False
+    await eventually(lambda: len(house.watch.of("caught_up")) == 3)
+    records = [await house.record(entry.reference) for entry in entries]
+    assert {record.outcome for record in records} == {Outcome.ACCEPTED}
+    assert [bool(record.sealed and record.sealed.answer) for record in records] == [True, False, False]
+    meetings = [await house.journal.begin(an_entry(f"lead {number}")) for number in range(3)]
+    assert all(meeting.members is not None and meeting.members.uniqueid == "98" for meeting in meetings)
+
+
+async def test_while_the_store_is_away_settlements_beyond_the_number_are_given_up_and_named(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "_MOST_LATE", 1)
+    entries = [an_entry("kept"), an_entry("given up")]
+    for entry in entries:
+        await house.journal.begin(entry)
+    house.store.refuses = True
+    for entry in entries:
+        assert await house.journal.finish(settled(entry.reference, Reason.ACCEPTED)) is False
+    assert ("lost", entries[1].reference, "too many wait for the store") in house.watch.told
+    house.store.refuses = False
+    await eventually(lambda: house.watch.of("caught_up") == [entries[0].reference])
+    assert await house.outcome(entries[1].reference) is None
+
+
+async def test_refusals_beyond_the_number_are_dropped_and_counted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "_MOST_NOTES", 1)
+    refusals = [
+        Refusal(reference=new_reference(), program="auto", partner="acme", received_ms=0, reason=Reason.PAUSED)
+        for _ in range(2)
+    ]
+    for refusal in refusals:
+        house.journal.note(refusal)
+    assert house.watch.of("dropped_note") == [""]
+    await house.journal.close()
