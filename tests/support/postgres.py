@@ -21,7 +21,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -42,6 +42,7 @@ SETTINGS = {
     "log_min_messages": "warning",
     "lc_messages": "C",
     "timezone": "UTC",
+    "listen_addresses": "127.0.0.1",
     # A frozen server is thawed in the middle of what it did; it must not then wait for its archiver or its senders.
     "max_wal_senders": "0",
     "wal_level": "minimal",
@@ -122,9 +123,8 @@ class PostgresServer:
             return
         settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
-            where = ("-D", self._data, "-k", self.directory, "-h", "127.0.0.1", "-p", str(self.port))
             self._process = subprocess.Popen(
-                (self._bin / "postgres", *where, *settings),
+                (self._bin / "postgres", "-D", self._data, "-k", self.directory, "-p", str(self.port), *settings),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._as_user(),
             )  # fmt: skip
         ready = (
@@ -185,7 +185,7 @@ class PostgresServer:
     def create_database(self) -> str:
         """A new, empty database; its name."""
         name = f"journal_{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name} STRATEGY file_copy")
+        self.sql(f"CREATE DATABASE {name}")
         return name
 
     def sql(self, statement: str, database: str = "postgres") -> str:
@@ -200,7 +200,7 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop it and remove its files."""
-        self.stop()
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -226,18 +226,20 @@ def _children(parent: int) -> list[int]:
 
 @dataclass(eq=False)
 class _Pair:
-    """A client's connection and ours to the server; deaf: what the server says is swallowed, and ends it."""
+    """A client's connection and ours to the server. deaf, dumb: nothing goes to the client, to the server any more."""
 
     near: asyncio.StreamWriter
     far: asyncio.StreamWriter
     deaf: bool = False
+    dumb: bool = False
 
 
 class Wire:
-    """A TCP way to the server that loses what the test wants lost.
+    """A TCP way to the server on which things go wrong when a certain message of the client's comes by.
 
-    `refusing`: new connections are reset. `cut`: so are all that there are. `cut_before` and `cut_after` wait for a
-    message of the client's.
+    Each of these happens once. `cut_before`: the connection breaks, the message reaches nobody. `cut_after`: it
+    reaches the server, whose answer reaches nobody. `swallow`: the connection stays, and nothing gets through any more.
+    `call_before`: something else happens first. Besides, `cut` breaks all there is, and `refusing` all there will be.
     """
 
     def __init__(self, server: PostgresServer) -> None:
@@ -245,8 +247,7 @@ class Wire:
         self._pairs: set[_Pair] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
-        self._cut_after: bytes | None = None
-        self._cut_before: bytes | None = None
+        self._plans: list[tuple[bytes, Callable[[_Pair], bool]]] = []
         self.port = 0
         self.connections = 0
         self.refusing = False
@@ -269,64 +270,83 @@ class Wire:
     def url(self, database: str) -> str:
         return self._server.url(database, port=self.port)
 
-    def cut_after(self, words: bytes) -> None:
-        """Once: the client's message that holds `words` reaches the server, whose answer to it reaches nobody."""
-        self._cut_after = words
-
     def cut_before(self, words: bytes) -> None:
-        """Once: the client's message that holds `words` reaches nobody."""
-        self._cut_before = words
+        self._plans.append((words, lambda pair: False))
+
+    def cut_after(self, words: bytes) -> None:
+        def plan(pair: _Pair) -> bool:
+            pair.deaf = True
+            return True
+
+        self._plans.append((words, plan))
+
+    def swallow(self, words: bytes) -> None:
+        def plan(pair: _Pair) -> bool:
+            pair.dumb = True
+            return True
+
+        self._plans.append((words, plan))
+
+    def call_before(self, words: bytes, action: Callable[[], object]) -> None:
+        def plan(pair: _Pair) -> bool:
+            action()
+            return True
+
+        self._plans.append((words, plan))
 
     def cut(self) -> None:
-        """Reset what is connected."""
         for pair in tuple(self._pairs):
             pair.near.transport.abort()
             pair.far.transport.abort()
 
     async def _join(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         self.connections += 1
-        if self.refusing:
-            near.transport.abort()
-            return
         try:
+            if self.refusing:
+                raise ConnectionError
             back, far = await asyncio.open_connection("127.0.0.1", self._server.port)
         except OSError:
             near.transport.abort()
             return
         pair = _Pair(near, far)
         self._pairs.add(pair)
-        tasks = [
-            asyncio.create_task(self._there(reader, far, pair), name="wire to the server"),
-            asyncio.create_task(self._back(back, near, pair), name="wire from the server"),
-        ]
-        self._tasks.update(tasks)
+        tasks = {
+            asyncio.create_task(self._there(reader, pair), name="wire to the server"),
+            asyncio.create_task(self._back(back, pair), name="wire from the server"),
+        }
+        self._tasks |= tasks
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._tasks.difference_update(tasks)
+        self._tasks -= tasks
         self._pairs.discard(pair)
         near.transport.abort()
-        far.close()
+        far.close()  # what the server has not been sent yet is sent
 
-    async def _there(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: _Pair) -> None:
+    async def _there(self, reader: asyncio.StreamReader, pair: _Pair) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
-                if self._cut_before is not None and self._cut_before in data:
-                    self._cut_before = None
+                if not self._goes_on(data, pair):
                     return
-                if self._cut_after is not None and self._cut_after in data:
-                    self._cut_after, pair.deaf = None, True
-                writer.write(data)
-                await writer.drain()
+                if not pair.dumb:
+                    pair.far.write(data)
+                    await pair.far.drain()
 
-    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: _Pair) -> None:
+    def _goes_on(self, data: bytes, pair: _Pair) -> bool:
+        for plan in [plan for plan in self._plans if plan[0] in data]:
+            self._plans.remove(plan)
+            if not plan[1](pair):
+                return False
+        return True
+
+    async def _back(self, reader: asyncio.StreamReader, pair: _Pair) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
                 if pair.deaf:
                     return
-                writer.write(data)
-                await writer.drain()
+                pair.near.write(data)
+                await pair.near.drain()
 
 
 @pytest.fixture(scope="session")

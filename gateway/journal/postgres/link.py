@@ -128,6 +128,8 @@ async def guarded(timeout_s: float | None) -> AsyncIterator[None]:
         async with asyncio.timeout(timeout_s):
             yield
     except asyncpg.PostgresError as error:
+        if error.sqlstate is None or error.sqlstate.startswith("08"):
+            raise StoreUnavailable("PostgreSQL cannot be reached") from None
         kind = NoAnswer if error.sqlstate in _TOO_LONG else StoreUnavailable
         raise kind(f"PostgreSQL refused (SQLSTATE {error.sqlstate})") from None
     except TimeoutError:
