@@ -59,6 +59,7 @@ deadline: 8s
 auth: {realm: bench, users: ../partners.htpasswd}
 lead:
   accept: [form]
+  replay: {window: 0s}
   fields: FIELDS
 upstream:
   url: http://127.0.0.1:STUB/legacy
@@ -89,7 +90,7 @@ def configure(folder, port, fields, keep_alive):
     users.write_text(f"{workload.USER}:{hash_password(workload.PASSWORD)}\n")
     top = folder / "gateway.yaml"
     top.write_text(
-        f"listen: 127.0.0.1:{port}\nadmin: 127.0.0.1:{port + 1}\nid_key: {secrets.token_hex(16)}\n"
+        f"listen: 127.0.0.1:{port}\nadmin: 127.0.0.1:{port + 1}\nstate_dir: state\nid_key: {secrets.token_hex(16)}\n"
         "drain: {wait: 0s, finish: 5s}\nprograms: [programs/*.yaml]\n"
     )
     states = ", ".join(f'"{state}"' for state in STATES.split())

@@ -22,7 +22,10 @@ from gateway.intake import Reply, Request, Unreadable
 from gateway.intake.address import ClientAddress
 from gateway.intake.credentials import Authenticator, Denied
 from gateway.intake.reference import References
-from gateway.lead import Checker, Decoder, Undecodable
+from gateway.journal.engine import Journal
+from gateway.journal.reserving import Reservation
+from gateway.journal.values import Entry, Meeting, Met, Refusal, Settlement, StoreUnavailable
+from gateway.lead import Checked, Checker, Decoder, Lead, Undecodable
 from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
 from gateway.observe.metrics import Metrics, ProgramMetrics
@@ -33,6 +36,13 @@ from gateway.upstream import Attempt, Exchange, Forward, Upstream
 _RESERVE_S = 0.1
 #: The connection ends behind the answer: who asks for something else than to take a lead is no partner.
 _ENDING = frozenset({Reason.NOT_FOUND, Reason.METHOD_NOT_ALLOWED})
+#: What a lead is told that meets one of these in the journal.
+_MET = {
+    Met.REPLAY: Reason.DUPLICATE,  # its members are not there any more
+    Met.RUNNING: Reason.IN_PROGRESS,
+    Met.DUPLICATE: Reason.DUPLICATE,
+    Met.CONFLICT: Reason.IDEMPOTENCY_CONFLICT,
+}
 #: A body that ends for one of these: nobody knows where it would have ended, so the true status goes out.
 _UNSOUND = frozenset({Reason.MALFORMED, Reason.REQUEST_TIMEOUT})
 
@@ -54,6 +64,7 @@ class Lane:
     upstream: Upstream
     metrics: ProgramMetrics
     given_ids: GivenIds
+    reserve: Reservation
 
 
 @dataclass(slots=True)
@@ -77,13 +88,25 @@ class Submission:
     rule: str = ""
     attempt: Attempt | None = None  # leave of the circuit to send
     retry_after_s: int | None = None  # None: the reason's usual
+    signed_in: bool = False  # its credential was good: from here on the journal hears of it
+    entry: Entry | None = None  # begun in the journal, and to be settled there whatever happens
     exchange: Exchange | None = None
+    legacy_id: str = ""
+    legacy_body: bytes = b""
+    release: bool = False
     upstream_status: int = 0
+    met: str = ""  # reference of the earlier submission that this one met
 
-    def refuse(self, reason: Reason, text: str = "", unknown: int = 0) -> Told:
-        """End here: the reason and the answer that tells it."""
+    def refuse(self, reason: Reason, text: str = "", unknown: int = 0, reference: str = "") -> Told:
+        """End here: the reason and the answer that tells it. reference: of another submission that it is about."""
         contract = DEFAULT_CONTRACT if self.lane is None else self.lane.contract
-        return Told(reason, contract.refuse(reason, self.reference, faults=self.faults, unknown=unknown, text=text))
+        about = reference or self.reference
+        return Told(reason, contract.refuse(reason, about, faults=self.faults, unknown=unknown, text=text))
+
+    def end_attempt(self, reason: Reason) -> None:
+        """Tell the circuit how the exchange went."""
+        if self.attempt is not None and self.exchange is not None:
+            self.attempt.end(self.exchange, reason)
 
 
 class Told(NamedTuple):
@@ -104,6 +127,7 @@ class Pipeline:
         in_flight: int,
         metrics: Metrics,
         log: SubmissionLog,
+        journal: Journal,
         tls: bool = False,
     ) -> None:
         """`lanes` by path; `in_flight` is the most submissions worked on at once."""
@@ -112,6 +136,8 @@ class Pipeline:
         self._limit = in_flight
         self._metrics = metrics
         self._log = log
+        self._journal = journal
+        self._late_work: set[asyncio.Task[None]] = set()
         self._references = References()
         self._scheme = "https" if tls else "http"
         self._loop = asyncio.get_running_loop()
@@ -149,6 +175,8 @@ class Pipeline:
         if lane.allowed is not None and not lane.allowed(client):
             return submission.refuse(Reason.FORBIDDEN)
 
+        submission.signed_in = True
+
         deadline = request.received + lane.deadline_s - _RESERVE_S
         body = await request.body(deadline)
         if isinstance(body, Unreadable):
@@ -181,19 +209,20 @@ class Pipeline:
             tracestate=trace.tracestate,
             version=request.version,
         )
-        attempt = submission.attempt = lane.upstream.circuit.ask(submission.partner)
-        if attempt is None:
-            submission.retry_after_s = lane.upstream.circuit.retry_after_s
-            return submission.refuse(Reason.CIRCUIT_OPEN)
+        # In one durable step, so that of two copies in flight only one goes upstream; and last of all, so that a lead
+        # which is refused for anything else reserves nothing.
+        if (told := await self._reserve(request, submission, lane, lead, checked, body, deadline)) is not None:
+            return told
         # From here on the legacy may have the lead, whatever goes wrong on our side.
         submission.delivery, submission.outcome = Delivery.SENT, Outcome.UNKNOWN
-        exchange = await lane.upstream.exchange(forward, body, deadline=deadline, on_late=self._late(submission, lane))
+        on_late = self._late(submission, lane, checked)
+        exchange = await lane.upstream.exchange(forward, body, deadline=deadline, on_late=on_late)
         submission.exchange, submission.delivery = exchange, exchange.delivery
         if exchange.delivery is Delivery.NOT_SENT:
             submission.outcome = Outcome.NONE
         if exchange.answer is None:
             reason = exchange.reason or Reason.INTERNAL
-            attempt.end(exchange, reason)
+            submission.end_attempt(reason)
             return submission.refuse(reason)
 
         submission.upstream_status = exchange.answer.status
@@ -201,8 +230,10 @@ class Pipeline:
         submission.rule = reading.rule
         lane.metrics.answer(reading.kind, reading.rule)
         conclusion = lane.contract.conclude(reading, checked.fields, submission.reference)
-        attempt.end(exchange, conclusion.reason)
+        submission.end_attempt(conclusion.reason)
         submission.outcome = OUTCOMES[conclusion.reason][1]
+        submission.legacy_id = conclusion.legacy_id or ""
+        submission.legacy_body, submission.release = exchange.answer.body, reading.release
         if exchange.answer.surplus:
             lane.metrics.surplus_answers += 1
         if conclusion.mapped:
@@ -213,15 +244,101 @@ class Pipeline:
                 self._log.repeated_id(submission.reference, lane.name, submission.partner)
         return Told(conclusion.reason, conclusion.answer)
 
+    async def _reserve(
+        self,
+        request: Request,
+        submission: Submission,
+        lane: Lane,
+        lead: Lead,
+        checked: Checked,
+        body: bytes,
+        until: float,
+    ) -> Told | None:
+        """Begin the submission in the journal, ready to be sent; or end it here. Waits for a twin that is running."""
+        entry = lane.reserve.entry(
+            reference=submission.reference,
+            partner=submission.partner,
+            received_ms=self._journal.now_ms(),
+            pairs=lead.pairs,
+            typed=checked.typed,
+            idempotency_key=request.headers.get("Idempotency-Key"),
+            content_type=request.headers.get("Content-Type", ""),
+            body=body,
+        )
+        try:
+            while True:
+                submission.attempt = lane.upstream.circuit.ask(submission.partner)
+                refused = None
+                if submission.attempt is None:
+                    submission.retry_after_s = lane.upstream.circuit.retry_after_s
+                    refused = Reason.CIRCUIT_OPEN
+                elif not lane.upstream.free:
+                    refused = Reason.OVERLOADED
+                # What cannot be sent now begins nothing; a lead that is known is told so all the same.
+                meeting = await (self._journal.look(entry) if refused else self._journal.begin(entry))
+                if meeting.met is Met.NOTHING:
+                    if refused:
+                        return submission.refuse(refused)
+                    submission.entry = entry
+                    return None
+                if submission.attempt is not None:
+                    submission.attempt.drop()
+                if meeting.met is not Met.RUNNING or not await self._journal.wait(entry, meeting.reference, until):
+                    return self._met(submission, meeting)
+        except StoreUnavailable:
+            return submission.refuse(Reason.STORE_UNAVAILABLE)
+
+    def _met(self, submission: Submission, meeting: Meeting) -> Told:
+        """The answer to a lead that the journal knows."""
+        submission.met = meeting.reference
+        if meeting.met is Met.REPLAY and meeting.reason is not None and meeting.members is not None:
+            return Told(meeting.reason, meeting.members)
+        if meeting.met is Met.UNKNOWN:
+            # Never `duplicate`: nobody knows whether the first one was taken. Its reference is what to ask about.
+            return submission.refuse(Reason.OUTCOME_UNKNOWN, reference=meeting.reference)
+        return submission.refuse(_MET[meeting.met])
+
+    async def _settle(self, submission: Submission, told: Told) -> None:
+        """Write how a submission ended, before its partner is told: durably if it was begun, else without waiting."""
+        lane, exchange = submission.lane, submission.exchange
+        if submission.entry is not None:
+            settlement = Settlement(
+                reference=submission.reference,
+                reason=told.reason,
+                delivery=submission.delivery,
+                outcome=submission.outcome,
+                members=told.answer,
+                rule=submission.rule,
+                failure=exchange.failure.value if exchange is not None and exchange.failure is not None else "",
+                legacy_id=submission.legacy_id,
+                upstream_status=submission.upstream_status,
+                answer=submission.legacy_body,
+                release=submission.release,
+            )
+            await self._journal.finish(settlement)
+        elif submission.signed_in and lane is not None:
+            self._journal.note(
+                Refusal(
+                    reference=submission.reference,
+                    program=lane.name,
+                    partner=submission.partner,
+                    received_ms=self._journal.now_ms(),
+                    reason=told.reason,
+                    faults=tuple(f"{fault.field}={fault.kind}" for fault in submission.faults),
+                )
+            )
+
     async def __call__(self, request: Request) -> Reply:
         """Answer one request; never raises."""
         submission = self._begin(request.received)
         self.in_flight += 1
         try:
-            told = await self.carry(request, submission)
-        except Exception as bug:  # the outermost edge: logged without its text, answered 500
-            self._log.bug(bug, submission.reference)
-            told = submission.refuse(Reason.INTERNAL)
+            try:
+                told = await self.carry(request, submission)
+            except Exception as bug:  # the outermost edge: logged without its text, answered 500
+                self._log.bug(bug, submission.reference)
+                told = submission.refuse(Reason.INTERNAL)
+            await self._settle(submission, told)
         finally:
             self.in_flight -= 1
             if submission.attempt is not None:
@@ -262,15 +379,39 @@ class Pipeline:
         )
         self._log.submission(submission, reason, status, answer_bytes, total_s)
 
-    def _late(self, submission: Submission, lane: Lane) -> Callable[[LegacyAnswer, float], None]:
+    def _late(self, submission: Submission, lane: Lane, checked: Checked) -> Callable[[LegacyAnswer, float], None]:
         def on_late(answer: LegacyAnswer, after_s: float) -> None:
-            """Tell what became of a lead whose partner was answered `outcome_unknown`."""
+            """Tell what became of a lead whose partner was answered `outcome_unknown`, and settle it."""
             reading = lane.answers.read(answer)
             verdict = reading.verdict.value if reading.verdict is not None else "unrecognized"
             lane.metrics.late(verdict)
             self._log.late(submission.reference, lane.name, submission.partner, verdict, reading.rule, after_s)
+            conclusion = lane.contract.conclude(reading, checked.fields, submission.reference)
+            outcome = OUTCOMES[conclusion.reason][1]
+            if outcome is Outcome.UNKNOWN:
+                return
+            settlement = Settlement(
+                reference=submission.reference,
+                reason=conclusion.reason,
+                delivery=Delivery.ANSWERED,
+                outcome=outcome,
+                members=conclusion.answer,
+                rule=reading.rule,
+                legacy_id=conclusion.legacy_id or "",
+                upstream_status=answer.status,
+                answer=answer.body,
+                release=reading.release,
+                late=True,
+            )
+            work = self._loop.create_task(self._settle_late(settlement), name="late answer")
+            self._late_work.add(work)
+            work.add_done_callback(self._late_work.discard)
 
         return on_late
+
+    async def _settle_late(self, settlement: Settlement) -> None:
+        """The partner has been answered already: only the journal is told."""
+        await self._journal.finish(settlement)
 
 
 def _all(request: Request, name: str) -> str | None:

@@ -28,7 +28,7 @@ def command(config: Path) -> None:
     from gateway.settings.load import load
 
     loaded = load(config)
-    composition = compose(loaded)
+    composition = compose(loaded, create=True)
     for problem in loaded.findings():
         click.echo(str(problem), err=True)
     if composition is None:
@@ -37,12 +37,20 @@ def command(config: Path) -> None:
 
     import uvloop
 
+    from gateway.journal.engine import WrongIndexKey
+    from gateway.journal.postgres.link import DriverMissing
+    from gateway.journal.sealing import BadKey
+    from gateway.journal.values import StoreUnavailable, WrongSchema
     from gateway.serve.process import Server
 
     async def run() -> int:
         server = Server(composition)
         try:
             await server.start()
+        except (StoreUnavailable, WrongSchema, WrongIndexKey, DriverMissing, BadKey) as error:
+            click.echo(f"the journal cannot be opened: {error}", err=True)
+            await server.close()
+            return 1
         except OSError as error:
             click.echo(f"cannot listen on {error.filename}: {os.strerror(error.errno or 0)}", err=True)
             await server.close()

@@ -90,9 +90,7 @@ def compile_reservation(
                 at.at("key", position).warn(
                     f"{name} is optional, and without it the rule does not apply", "required: true, or another key"
                 )
-        claims.append(
-            hashes.claimer(program, rule.name, rule.key, window_ms=int(rule.window * _MS), scope=rule.scope)
-        )
+        claims.append(hashes.claimer(program, rule.name, rule.key, window_ms=int(rule.window * _MS), scope=rule.scope))
     replay = settings.replay
     if replay is None:
         # Without credentials two people with the same lead would be one: only where partners can be told apart.

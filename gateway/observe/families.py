@@ -75,6 +75,17 @@ CIRCUIT = Family(
     "What the circuit breaker before the legacy endpoint does: 0 closed, 1 half-open, 2 open.",
     ("program",),
 )
+UNKNOWN = Family(
+    "gateway_unknown_outcomes", "gauge", "Submissions in the journal whose outcome is not known yet.", ("program",)
+)
+UNKNOWN_OLDEST = Family(
+    "gateway_unknown_outcome_oldest_timestamp_seconds", "gauge", "When the oldest of them was received.", ("program",)
+)
+COMMIT = Family("gateway_journal_commit_seconds", "histogram", "One durable transaction of the journal.")
+JOURNAL_EVENTS = Family(
+    "gateway_journal_events_total", "counter", "What happened to the journal, by the word of its log line.", ("event",)
+)
+JOURNAL_UP = Family("gateway_journal_up", "gauge", "1 while submissions can be begun, 0 while the store is away.")
 AUTH = Family("gateway_auth_total", "counter", "Credentials looked at, by what was found.", ("result",))
 CONNECTIONS = Family("gateway_connections", "gauge", "Open connections of partners.")
 LOOP_LAG = Family("gateway_event_loop_lag_seconds", "histogram", "How late a timer of the event loop fires.")
@@ -100,6 +111,11 @@ FAMILIES = (
     QUERY,
     IN_FLIGHT,
     CIRCUIT,
+    UNKNOWN,
+    UNKNOWN_OLDEST,
+    COMMIT,
+    JOURNAL_EVENTS,
+    JOURNAL_UP,
     AUTH,
     CONNECTIONS,
     LOOP_LAG,

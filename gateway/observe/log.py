@@ -212,6 +212,13 @@ class SubmissionLog:
         write = self._logger.warning if state == "open" else self._logger.info
         write("circuit", fields={"program": program, "state": state, "cause": cause})
 
+    def journal(self, event: str, severity: Severity, reference: str = "", why: str = "") -> None:
+        """Write what happened to the journal. reference: the submission it happened to; why: a few fixed words."""
+        fields = {name: text for name, text in (("reference", reference), ("why", why)) if text}
+        {"info": self._logger.info, "warning": self._logger.warning, "error": self._logger.error}[severity](
+            event, fields=fields
+        )
+
     def bug(self, bug: BaseException, reference: str = "") -> None:
         """Write that something of ours is broken: what kind of exception, and where. Its text may hold values."""
         line = {"reference": reference, "exception": redaction.kind(bug), "places": redaction.places(bug.__traceback__)}

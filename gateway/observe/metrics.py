@@ -169,6 +169,11 @@ class Metrics(Collector):
         self._build = (__version__, platform.python_version(), version("aiohttp"))
         self._connections: Callable[[], int] = int
         self._log_dropped: Callable[[], int] = int
+        self._unknown: Callable[[], Mapping[str, tuple[int, int]]] = dict
+        self._commits = Histogram(_SHORT)
+        self._journal_events: dict[_Labels, int] = {}
+        #: Whether the store can be had, as far as the last commit tells.
+        self.journal_up = True
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -196,9 +201,26 @@ class Metrics(Collector):
         """Count by how much a timer was late."""
         self._lag.observe(max(late_s, 0.0))
 
-    def watch(self, *, connections: Callable[[], int] = int, log_dropped: Callable[[], int] = int) -> None:
-        """Where to read these numbers when somebody asks for them."""
-        self._connections, self._log_dropped = connections, log_dropped
+    def watch(
+        self,
+        *,
+        connections: Callable[[], int] = int,
+        log_dropped: Callable[[], int] = int,
+        unknown: Callable[[], Mapping[str, tuple[int, int]]] = dict,
+    ) -> None:
+        """Where to read these numbers when somebody asks for them.
+
+        unknown: program -> how many outcomes are not known, and when the oldest was received (POSIX milliseconds).
+        """
+        self._connections, self._log_dropped, self._unknown = connections, log_dropped, unknown
+
+    def committed(self, seconds: float) -> None:
+        """Count one durable transaction of the journal."""
+        self._commits.observe(seconds)
+
+    def journal(self, event: str) -> None:
+        """Count something that happened to the journal: the word of its log line."""
+        self._journal_events[event,] = self._journal_events.get((event,), 0) + 1
 
     def render(self, accept: str | None = None) -> tuple[bytes, str]:
         """The page for /metrics, in the format that an Accept header asks for, and its Content-Type."""
@@ -221,6 +243,13 @@ class Metrics(Collector):
         yield _counter(families.QUERY, self._each(lambda program: {(): program.ignored_queries}))
         yield _gauge(families.IN_FLIGHT, self._each(lambda program: {(): program.in_flight}))
         yield _gauge(families.CIRCUIT, self._each(lambda program: {(): program.circuit_state} if program.name else {}))
+        unknown = self._unknown()
+        programs = [name for name in self._programs if name]
+        yield _gauge(families.UNKNOWN, [((name,), unknown.get(name, (0, 0))[0]) for name in programs])
+        yield _gauge(families.UNKNOWN_OLDEST, [((name,), at_ms / 1000) for name, (_, at_ms) in unknown.items()])
+        yield _histogram(families.COMMIT, [((), self._commits)])
+        yield _counter(families.JOURNAL_EVENTS, dict(self._journal_events).items())
+        yield _gauge(families.JOURNAL_UP, [((), int(self.journal_up))])
         yield _counter(families.AUTH, dict(self._auth).items())
         yield _gauge(families.CONNECTIONS, [((), self._connections())])
         yield _histogram(families.LOOP_LAG, [((), self._lag)])

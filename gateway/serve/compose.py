@@ -16,7 +16,9 @@ from gateway.answers import Answers, compile_answers
 from gateway.datapost import Contract, compile_contract
 from gateway.intake.address import ClientAddress, compile_client_address, compile_networks
 from gateway.intake.htpasswd import Users, compile_users
+from gateway.journal.reserving import Reservation, compile_reservation
 from gateway.lead import Checker, Decoder, compile_checker, compile_decoder
+from gateway.serve.journaling import JournalPlan, compose_journal
 from gateway.settings.load import Loaded, LoadedProgram
 from gateway.settings.models import GatewaySettings
 from gateway.upstream import UpstreamPlan, compile_upstream
@@ -39,6 +41,7 @@ class Program:
     contract: Contract
     upstream: UpstreamPlan
     fields: tuple[str, ...]  # configured names, in file order
+    reserve: Reservation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +52,14 @@ class Composition:
     programs: Mapping[str, Program]  # by name
     admin_users: Users | None  # who may see /metrics; None: everybody, on loopback
     client_address: ClientAddress
+    journal: JournalPlan
 
 
-def compose(loaded: Loaded) -> Composition | None:
-    """Compile all programs; None when an error stands in `loaded.problems` (which this adds to)."""
+def compose(loaded: Loaded, *, create: bool = False) -> Composition | None:
+    """Compile all programs; None when an error stands in `loaded.problems` (which this adds to).
+
+    create: make the journal's keys where they are to be made; nothing else is ever written.
+    """
     settings = loaded.settings
     if settings is None:
         return None
@@ -62,9 +69,10 @@ def compose(loaded: Loaded) -> Composition | None:
     admin_users = None
     if (file := settings.administration.users) is not None:
         admin_users = compile_users(file, loaded.report.at("admin", "users"))
+    journal = compose_journal(settings, loaded.report.at("journal"), create=create)
     programs = {}
     for one in loaded.programs:
-        if (program := _compile_program(one, settings)) is not None:
+        if (program := _compile_program(one, settings, journal)) is not None:
             programs[program.name] = program
     if loaded.failed:
         return None
@@ -73,10 +81,11 @@ def compose(loaded: Loaded) -> Composition | None:
         programs=MappingProxyType(programs),
         admin_users=admin_users,
         client_address=client_address,
+        journal=journal,
     )
 
 
-def _compile_program(loaded: LoadedProgram, top: GatewaySettings) -> Program | None:
+def _compile_program(loaded: LoadedProgram, top: GatewaySettings, journal: JournalPlan) -> Program | None:
     settings, report = loaded.settings, loaded.report
     users = None
     if settings.auth != "none":
@@ -93,6 +102,14 @@ def _compile_program(loaded: LoadedProgram, top: GatewaySettings) -> Program | N
     check = compile_checker(settings.lead, report.at("lead"))
     plan = compile_upstream(settings.upstream, report.at("upstream"))
     allowed = compile_networks(settings.networks, report.at("networks"))
+    reserve = compile_reservation(
+        settings.lead,
+        program=settings.program,
+        signed_in=settings.auth != "none",
+        index=journal.index,
+        hashes=journal.hashes,
+        report=report.at("lead"),
+    )
     if answers is None or report.failed:
         return None
     return Program(
@@ -109,4 +126,5 @@ def _compile_program(loaded: LoadedProgram, top: GatewaySettings) -> Program | N
         contract=contract,
         upstream=plan,
         fields=tuple(settings.lead.fields),
+        reserve=reserve,
     )

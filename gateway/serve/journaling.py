@@ -13,6 +13,9 @@ from pathlib import Path
 from gateway.journal.keys import Hashes
 from gateway.journal.port import Store
 from gateway.journal.sealing import BadKey, KeyRing, Sealer, new_key
+from gateway.observe.log import SubmissionLog
+from gateway.observe.metrics import Metrics
+from gateway.observe.words import Severity
 from gateway.settings.models import GatewaySettings
 from gateway.settings.problems import Report
 
@@ -33,6 +36,11 @@ class JournalPlan:
     index: tuple[str, ...]
     retain_s: float
 
+    @property
+    def local(self) -> bool:
+        """Whether the store is a file of this machine."""
+        return self.url == _SQLITE
+
     def sealer(self) -> Sealer:
         """For what is written and read. Raises BadKey when there is no key yet."""
         if self.ring is None:
@@ -41,13 +49,67 @@ class JournalPlan:
 
     def store(self) -> Store:
         """The store, not open yet. Raises DriverMissing when PostgreSQL is asked for without its driver."""
-        if self.url == _SQLITE:
+        if self.local:
             from gateway.journal.sqlite import SqliteStore
 
             return SqliteStore(self.state_dir)
         from gateway.journal.postgres import PostgresStore
 
         return PostgresStore(self.url)
+
+
+class JournalWatch:
+    """Tells log and metrics what happens in the journal; what somebody must look at is an error with its reference."""
+
+    def __init__(self, log: SubmissionLog, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+
+    def _tell(self, event: str, severity: Severity, reference: str = "", why: str = "") -> None:
+        self._metrics.journal(event)
+        self._log.journal(event, severity, reference, why)
+
+    def committed(self, seconds: float, operations: int) -> None:
+        """A transaction is durable."""
+        self._metrics.committed(seconds)
+
+    def unavailable(self, why: str) -> None:
+        """The store cannot be had from now on."""
+        self._metrics.journal_up = False
+        self._tell("journal_unavailable", "error", why=why)
+
+    def available(self) -> None:
+        """The store is back."""
+        self._metrics.journal_up = True
+        self._tell("journal_available", "info")
+
+    def deferred(self, reference: str) -> None:
+        """A settlement could not be written in time: its partner is answered first."""
+        self._tell("journal_settlement_deferred", "error", reference)
+
+    def caught_up(self, reference: str) -> None:
+        """A deferred settlement is written now."""
+        self._tell("journal_settlement_caught_up", "info", reference)
+
+    def lost(self, reference: str, why: str) -> None:
+        """A settlement is given up; people must find out its outcome."""
+        self._tell("journal_settlement_lost", "error", reference, why)
+
+    def recovered(self, reference: str) -> None:
+        """A submission whose process died has an unknown outcome now."""
+        self._tell("journal_recovered", "warning", reference)
+
+    def unreadable(self, reference: str) -> None:
+        """What is kept of a submission does not open: a key is missing, or bytes were changed."""
+        self._tell("journal_unreadable", "error", reference)
+
+    def dropped_note(self) -> None:
+        """A refusal was not written; counted only, since there may be thousands."""
+        self._metrics.journal("journal_note_dropped")
+
+    def bug(self, bug: BaseException) -> None:
+        """Something of ours is broken."""
+        self._log.bug(bug)
 
 
 def state_dir(settings: GatewaySettings) -> Path:

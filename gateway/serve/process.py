@@ -20,12 +20,14 @@ from gateway import __version__
 from gateway.datapost.reasons import OUTCOMES, Delivery, Outcome, Reason
 from gateway.intake import Intake
 from gateway.intake.credentials import Authenticator, Verifier
+from gateway.journal.engine import Journal
 from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
 from gateway.observe.metrics import AtZero, Metrics, ProgramMetrics
 from gateway.pipeline import Lane, Pipeline
 from gateway.serve.admin import Admin
 from gateway.serve.compose import Composition
+from gateway.serve.journaling import JournalWatch
 from gateway.upstream import State, Upstream
 
 _BACKLOG = 1024
@@ -49,6 +51,7 @@ class Server:
         self._metrics = Metrics(partners=settings.metrics.partners, at_zero=_AT_ZERO)
         self.lanes: dict[str, Lane] = {}
         self._verifier = Verifier()
+        self._journal: Journal | None = None
         self._pipeline: Pipeline | None = None
         self._intake: Intake | None = None
         self._listener: asyncio.Server | None = None
@@ -61,13 +64,21 @@ class Server:
         self.admin_port = 0
 
     async def start(self) -> None:
-        """Open both ports. Raises OSError (with the address in `filename`) when one cannot be had."""
+        """Open the journal and both ports.
+
+        Raises OSError (with the address in `filename`) when a port cannot be had; StoreUnavailable, WrongSchema,
+        WrongIndexKey, DriverMissing or BadKey when the journal cannot be.
+        """
         loop = asyncio.get_running_loop()
         settings = self._settings
         host, port = settings.listening.endpoint
         listener = _listen(host, port)
         self.port = listener.getsockname()[1]
         self.log.start(loop)
+        plan = self._composition.journal
+        watch = JournalWatch(self.log, self._metrics)
+        self._journal = journal = Journal(plan.store(), plan.sealer(), plan.hashes, watch)
+        await journal.start()
         for program in self._composition.programs.values():
             authenticator = None
             if program.users is not None:
@@ -90,6 +101,7 @@ class Server:
                 upstream=Upstream(program.upstream, on_circuit=self._on_circuit(metrics)),
                 given_ids=GivenIds(),
                 metrics=metrics,
+                reserve=program.reserve,
             )
         self._pipeline = Pipeline(
             self.lanes,
@@ -97,10 +109,13 @@ class Server:
             in_flight=settings.limits.in_flight,
             metrics=self._metrics,
             log=self.log,
+            journal=journal,
         )
         self._intake = Intake(settings.limits, self._pipeline, crashed=self.log.bug)
         self._metrics.watch(
-            connections=lambda: self._intake.connections if self._intake else 0, log_dropped=lambda: self.log.dropped
+            connections=lambda: self._intake.connections if self._intake else 0,
+            log_dropped=lambda: self.log.dropped,
+            unknown=lambda: {name: (found.count, found.oldest_ms) for name, found in journal.unknown.items()},
         )
         await self._open_admin()
         self._lag = loop.create_task(self._measure_lag(), name="event loop lag")
@@ -114,7 +129,7 @@ class Server:
         admin = self._settings.administration
         users = self._composition.admin_users
         authenticator = Authenticator(users, self._verifier) if users is not None else None
-        pages = Admin(self._metrics, authenticator=authenticator, ready=lambda: self._why_not_ready, deep=self._deep)
+        pages = Admin(self._metrics, authenticator=authenticator, ready=self._red, deep=self._deep)
         self._admin = web.AppRunner(pages.application(), access_log=None, handle_signals=False)
         await self._admin.setup()
         sock = _listen(*admin.endpoint)
@@ -129,10 +144,18 @@ class Server:
 
         return on_circuit
 
+    def _red(self) -> str:
+        """Why this process should get no leads now, or nothing. A journal on this machine is part of it."""
+        if not self._why_not_ready and self._journal is not None and not self._journal.healthy:
+            return "the journal cannot be written" if self._composition.journal.local else ""
+        return self._why_not_ready
+
     async def _deep(self) -> Mapping[str, str]:
         """Whether each upstream takes connections; nothing is sent on them."""
         states = await asyncio.gather(*(lane.upstream.reachable() for lane in self.lanes.values()))
-        return {f"upstream of {lane.name}": state for lane, state in zip(self.lanes.values(), states, strict=True)}
+        found = {f"upstream of {lane.name}": state for lane, state in zip(self.lanes.values(), states, strict=True)}
+        up = self._journal is not None and self._journal.healthy
+        return {"journal": "" if up else "cannot be written", **found}
 
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()
@@ -202,6 +225,8 @@ class Server:
         for lane in self.lanes.values():
             await lane.upstream.close()
         self._verifier.close()
+        if self._journal is not None:
+            await self._journal.close()
         if self._lag is not None:
             self._lag.cancel()
         if self._admin is not None:

@@ -107,7 +107,9 @@ class JournalSettings(Settings):
     index_key: Secret | None = Field(
         None, description="key of the hashes by which leads are recognised; made below state_dir if null"
     )
-    retain: Duration = Field(30 * 86400.0, ge=86400, description="how long bodies and answers of settled leads are kept")
+    retain: Duration = Field(
+        30 * 86400.0, ge=86400, description="how long bodies and answers of settled leads are kept"
+    )
     index: tuple[str, ...] = Field(("email", "phone"), description="fields by which leads can be searched and erased")
 
 

@@ -62,6 +62,11 @@ class Upstream:
         self._watcher: asyncio.Future[None] | None = None
 
     @property
+    def free(self) -> bool:
+        """Whether a lead could go now: neither `max_in_flight` are there nor is it being closed."""
+        return self.in_flight < self._plan.max_in_flight and not self._closing
+
+    @property
     def late_answers(self) -> int:
         """Leads whose outcome is unknown so far and whose answer is still waited for."""
         return len(self._late)

@@ -36,7 +36,10 @@ PROGRAM: dict[str, Any] = {
     "path": PATH,
     "deadline": "5s",
     "auth": {"realm": "Test leads", "users": "partners.htpasswd"},
+    # Most tests send the same lead again and again, and mean it.
     "lead": {
+        "replay": {"window": "0s"},
+        "unknown_hold": "0s",
         "fields": {
             "email": {"type": "email", "required": True, "aliases": ["email_address"]},
             "state": {"type": "us_state", "required": True},
@@ -93,6 +96,7 @@ def write_configuration(
         "admin": "127.0.0.1:0",
         "drain": {"wait": "0s", "finish": "5s"},
         "id_key": "0123456789abcdef0123456789abcdef",
+        "state_dir": "state",
         "programs": ["program.yaml"],
     }
     path = folder / "gateway.yaml"
@@ -103,7 +107,7 @@ def write_configuration(
 def composed(path: Path) -> Composition:
     """The composition of a configuration that is right."""
     loaded = load(path)
-    composition = compose(loaded)
+    composition = compose(loaded, create=True)
     assert composition is not None, [str(problem) for problem in loaded.problems]
     return composition
 

@@ -68,7 +68,7 @@ async def _play(configuration: Path, ports: Ports) -> int:
         "DEMO_LEGACY": legacy_url,
     }
     loaded = load(configuration)
-    composition = compose(loaded)
+    composition = compose(loaded, create=True)
     if composition is None:  # the shipped configuration is tested; a port out of range ends here
         for problem in loaded.findings():
             click.echo(str(problem), err=True)
