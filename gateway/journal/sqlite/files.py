@@ -120,11 +120,14 @@ def migrate(db: sqlite3.Connection, steps: list[tuple[int, str]] | None = None) 
     return first
 
 
-def check(db: sqlite3.Connection, newest: int) -> int:
-    """The schema's version, 0 for an empty file. Raises WrongSchema when it is newer than `newest` or no journal."""
-    found = version(db)
-    mark = db.execute("PRAGMA application_id").fetchone()[0]
-    tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+def check(db: sqlite3.Connection, newest: int, schema: str = "main") -> int:
+    """The schema's version, 0 for an empty file. Raises WrongSchema when it is newer than `newest` or no journal.
+
+    schema: the name under which the file is attached.
+    """
+    (found,) = db.execute(f"PRAGMA {schema}.user_version").fetchone()
+    (mark,) = db.execute(f"PRAGMA {schema}.application_id").fetchone()
+    (tables,) = db.execute(f"SELECT count(*) FROM {schema}.sqlite_schema").fetchone()  # noqa: S608
     if (found or tables) and mark != APPLICATION_ID:
         raise WrongSchema("this SQLite file is no journal of the gateway; name another file")
     if found > newest:
@@ -132,7 +135,7 @@ def check(db: sqlite3.Connection, newest: int) -> int:
             f"the journal has schema {found}, this gateway knows up to {newest}: "
             "run the newer gateway, or restore a backup made before the upgrade"
         )
-    return found
+    return int(found)
 
 
 def version(db: sqlite3.Connection) -> int:

@@ -215,6 +215,7 @@ class SqliteStore:
             # Open once, so the file was changed under us; a lead is told that it was not taken.
             raise StoreUnavailable("the journal was replaced by another version") from None
         try:
+            self._writer.prepare(operations)
             try:
                 results = self._transaction(db, operations, self._writer.carry_out)
             except OwnFault:

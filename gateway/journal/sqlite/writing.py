@@ -81,8 +81,17 @@ class Writer:
         self._db = db
         self._finder = finder
         self._leads = Leads(db, finder)
+        self._foreseen: dict[tuple[bytes, ...], tuple[list[int], int]] = {}
         #: Bytes were removed that the write-ahead log still holds.
         self.removed = False
+
+    def prepare(self, operations: Sequence[Operation]) -> None:
+        """Before the transaction: what reads a whole table is read without keeping other processes from writing."""
+        self._foreseen.clear()
+        for operation in operations:
+            if type(operation) is Erase and operation.index:
+                (to,) = self._db.execute("SELECT coalesce(max(id), 0) FROM marks").fetchone()
+                self._foreseen[operation.index] = list(marked(self._db, operation.index)), to
 
     def carry_out(self, operations: Sequence[Operation], now_ms: int, *, no_space: bool) -> list[object]:
         """Results in order. Leads that begin or end at once are taken together, ends first. Raises OwnFault."""
@@ -274,7 +283,8 @@ class Writer:
             rows = self._db.execute("SELECT id FROM submissions WHERE reference = ?", (erase.reference,))
             ids = [id for (id,) in rows]
         elif erase.index:
-            ids = list(marked(self._db, erase.index))
+            ids, to = self._foreseen.get(erase.index, ([], 0))
+            ids = [*ids, *marked(self._db, erase.index, above=to)]
         else:
             return []
         return list(In("SELECT id, reference FROM submissions WHERE erased IS NULL AND id IN (?)").rows(self._db, ids))
