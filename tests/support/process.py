@@ -50,7 +50,10 @@ async def serving(configuration: Path, log: Path) -> AsyncIterator[Serving]:
         )
         assert process.stdout is not None
         try:
-            line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+            line = "first"
+            async with asyncio.timeout(30):
+                while line and not line.startswith("gateway "):  # log lines of a recovery may come before
+                    line = (await process.stdout.readline()).decode()
             ports = [int(port) for port in re.findall(r"http://\S+?:(\d+)", line)]
             assert len(ports) == 2, f"{line!r} {log.read_text()}"
             reader = asyncio.create_task(_keep(process.stdout, log.with_suffix(".out")), name="stdout of the gateway")
