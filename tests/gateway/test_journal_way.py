@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice: what the journal makes of resends, duplicates and unknown outcomes, on a whole gateway."""
+"""Nothing lost, nothing twice: what the journal makes of resends, duplicates and unknown outcomes, on both stores."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ class Held:
         await peer.send(self.answer)
 
 
-async def test_a_resend_is_answered_as_the_first_was_and_arrives_once(tmp_path: Path) -> None:
-    async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url, program=REPLAY) as gateway:
+async def test_a_resend_is_answered_as_the_first_was_and_arrives_once(tmp_path: Path, store: dict[str, Any]) -> None:
+    async with (
+        ScriptedUpstream(answering(OK)) as legacy,
+        running(tmp_path, legacy.url, program=REPLAY, top=store) as gateway,
+    ):
         first = await gateway.post()
         # Another order, another click: the same lead all the same.
         again = await gateway.post({**dict(reversed(LEAD.items())), "click_id": "2"})
@@ -46,9 +49,12 @@ async def test_a_resend_is_answered_as_the_first_was_and_arrives_once(tmp_path: 
         assert legacy.requests == 1
 
 
-async def test_a_resend_in_another_format_is_given_the_same_members(tmp_path: Path) -> None:
+async def test_a_resend_in_another_format_is_given_the_same_members(tmp_path: Path, store: dict[str, Any]) -> None:
     program = {**REPLAY, "answer": {"format": "negotiate"}}
-    async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url, program=program) as gateway:
+    async with (
+        ScriptedUpstream(answering(OK)) as legacy,
+        running(tmp_path, legacy.url, program=program, top=store) as gateway,
+    ):
         first = await gateway.post()
         again = await gateway.post(headers={"Accept": "application/xml"})
         assert again.headers["content-type"].startswith("application/xml")
@@ -66,26 +72,31 @@ async def test_a_resend_in_another_format_is_given_the_same_members(tmp_path: Pa
         pytest.param(http("ERR 1"), "legacy_error", 2, id="an error does not replay"),
     ],
 )
-async def test_what_replays_and_what_does_not(tmp_path: Path, legacy_answer: bytes, reason: str, arrivals: int) -> None:
+async def test_what_replays_and_what_does_not(
+    tmp_path: Path, store: dict[str, Any], legacy_answer: bytes, reason: str, arrivals: int
+) -> None:
     async with (
         ScriptedUpstream(answering(legacy_answer)) as legacy,
-        running(tmp_path, legacy.url, program=REPLAY) as gateway,
+        running(tmp_path, legacy.url, program=REPLAY, top=store) as gateway,
     ):
         answers = [await gateway.post(), await gateway.post()]
         assert [answer.reason for answer in answers] == [reason, reason]
         assert legacy.requests == arrivals
 
 
-async def test_a_refused_lead_never_replays(tmp_path: Path) -> None:
-    async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url, program=REPLAY) as gateway:
+async def test_a_refused_lead_never_replays(tmp_path: Path, store: dict[str, Any]) -> None:
+    async with (
+        ScriptedUpstream(answering(OK)) as legacy,
+        running(tmp_path, legacy.url, program=REPLAY, top=store) as gateway,
+    ):
         assert (await gateway.post({"email": "x", "state": "CA"})).reason == "lead_invalid"
         assert (await gateway.post()).reason == "accepted"
         assert legacy.requests == 1
 
 
-async def test_a_copy_waits_for_the_first_and_is_answered_like_it(tmp_path: Path) -> None:
+async def test_a_copy_waits_for_the_first_and_is_answered_like_it(tmp_path: Path, store: dict[str, Any]) -> None:
     held = Held()
-    async with ScriptedUpstream(held) as legacy, running(tmp_path, legacy.url, program=REPLAY) as gateway:
+    async with ScriptedUpstream(held) as legacy, running(tmp_path, legacy.url, program=REPLAY, top=store) as gateway:
         copies = [asyncio.create_task(gateway.post()) for _ in range(20)]
         await held.arrived.wait()
         held.release.set()
@@ -94,26 +105,31 @@ async def test_a_copy_waits_for_the_first_and_is_answered_like_it(tmp_path: Path
         assert legacy.requests == 1
 
 
-async def test_a_copy_that_cannot_wait_any_longer_is_told_in_progress(tmp_path: Path) -> None:
+async def test_a_copy_that_cannot_wait_any_longer_is_told_in_progress(tmp_path: Path, store: dict[str, Any]) -> None:
     held = Held()
     program = {
         **REPLAY,
         "deadline": "600ms",
         "upstream": {"timeouts": {"connect": "100ms", "first_byte": "400ms", "total": "450ms"}},
     }
-    async with ScriptedUpstream(held) as legacy, running(tmp_path, legacy.url, program=program) as gateway:
+    async with ScriptedUpstream(held) as legacy, running(tmp_path, legacy.url, program=program, top=store) as gateway:
         slow = gateway.server.lanes["/leads/test"]
         first = asyncio.create_task(gateway.post())
         await held.arrived.wait()
         second = await gateway.post()
-        assert second.reason in ("in_progress", "outcome_unknown")
+        assert second.reason in ("in_progress", "outcome_unknown")  # whose time is over first, both are in flight
         assert (await first).reason == "outcome_unknown"
         assert slow.upstream.in_flight == 0
         assert legacy.requests == 1
 
 
-async def test_an_idempotency_key_makes_a_submission_the_same_and_is_not_for_another_lead(tmp_path: Path) -> None:
-    async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url, program=REPLAY) as gateway:
+async def test_an_idempotency_key_makes_a_submission_the_same_and_is_not_for_another_lead(
+    tmp_path: Path, store: dict[str, Any]
+) -> None:
+    async with (
+        ScriptedUpstream(answering(OK)) as legacy,
+        running(tmp_path, legacy.url, program=REPLAY, top=store) as gateway,
+    ):
         key = {"Idempotency-Key": "abc-1"}
         first = await gateway.post(headers=key)
         assert (await gateway.post(headers=key)).body == first.body
@@ -122,8 +138,13 @@ async def test_an_idempotency_key_makes_a_submission_the_same_and_is_not_for_ano
         assert legacy.requests == 1
 
 
-async def test_a_second_lead_with_the_same_key_is_a_duplicate_whatever_its_spelling(tmp_path: Path) -> None:
-    async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url, program=DUPLICATES) as gateway:
+async def test_a_second_lead_with_the_same_key_is_a_duplicate_whatever_its_spelling(
+    tmp_path: Path, store: dict[str, Any]
+) -> None:
+    async with (
+        ScriptedUpstream(answering(OK)) as legacy,
+        running(tmp_path, legacy.url, program=DUPLICATES, top=store) as gateway,
+    ):
         assert (await gateway.post()).reason == "accepted"
         second = await gateway.post({**LEAD, "email": EMAIL.upper(), "loan_amount": "7000"})
         assert second.reason == "duplicate"
@@ -138,10 +159,12 @@ async def test_a_second_lead_with_the_same_key_is_a_duplicate_whatever_its_spell
         pytest.param(http("?"), "outcome_unknown", id="an unknown outcome holds it and says so"),
     ],
 )
-async def test_what_becomes_of_a_claim(tmp_path: Path, legacy_answer: bytes, second: str) -> None:
+async def test_what_becomes_of_a_claim(
+    tmp_path: Path, store: dict[str, Any], legacy_answer: bytes, second: str
+) -> None:
     async with (
         ScriptedUpstream(answering(legacy_answer)) as legacy,
-        running(tmp_path, legacy.url, program=DUPLICATES) as gateway,
+        running(tmp_path, legacy.url, program=DUPLICATES, top=store) as gateway,
     ):
         first = await gateway.post()
         again = await gateway.post({**LEAD, "loan_amount": "7000"})
@@ -150,17 +173,17 @@ async def test_what_becomes_of_a_claim(tmp_path: Path, legacy_answer: bytes, sec
             assert first.headers["x-request-id"] in again.note, "the first reference is what to ask about"
 
 
-async def test_a_lead_that_was_not_sent_reserves_nothing(tmp_path: Path) -> None:
-    async with running(tmp_path, "http://127.0.0.1:1/", program=DUPLICATES) as gateway:
+async def test_a_lead_that_was_not_sent_reserves_nothing(tmp_path: Path, store: dict[str, Any]) -> None:
+    async with running(tmp_path, "http://127.0.0.1:1/", program=DUPLICATES, top=store) as gateway:
         assert (await gateway.post()).reason == "upstream_unreachable"
         assert (await gateway.post()).reason == "upstream_unreachable"
 
 
-async def test_an_unknown_outcome_holds_the_whole_lead_without_any_rule(tmp_path: Path) -> None:
+async def test_an_unknown_outcome_holds_the_whole_lead_without_any_rule(tmp_path: Path, store: dict[str, Any]) -> None:
     program = {"lead": {"unknown_hold": "30d"}}
     async with (
         ScriptedUpstream(answering(then="fin")) as legacy,
-        running(tmp_path, legacy.url, program=program) as gateway,
+        running(tmp_path, legacy.url, program=program, top=store) as gateway,
     ):
         first, again = await gateway.post(), await gateway.post()
         assert (first.reason, again.reason) == ("outcome_unknown", "outcome_unknown")
@@ -170,13 +193,13 @@ async def test_an_unknown_outcome_holds_the_whole_lead_without_any_rule(tmp_path
         assert legacy.requests == 2
 
 
-async def test_a_late_answer_settles_an_unknown_outcome(tmp_path: Path) -> None:
+async def test_a_late_answer_settles_an_unknown_outcome(tmp_path: Path, store: dict[str, Any]) -> None:
     held = Held()
     program = {
         **REPLAY,
         "upstream": {"timeouts": {"connect": "1s", "first_byte": "100ms", "total": "1s"}, "late_answer": "10s"},
     }
-    async with ScriptedUpstream(held) as legacy, running(tmp_path, legacy.url, program=program) as gateway:
+    async with ScriptedUpstream(held) as legacy, running(tmp_path, legacy.url, program=program, top=store) as gateway:
         assert (await gateway.post()).reason == "outcome_unknown"
         held.release.set()
         async with asyncio.timeout(10):
@@ -186,11 +209,11 @@ async def test_a_late_answer_settles_an_unknown_outcome(tmp_path: Path) -> None:
         assert legacy.requests == 1
 
 
-async def test_what_is_known_survives_a_restart(tmp_path: Path) -> None:
+async def test_what_is_known_survives_a_restart(tmp_path: Path, store: dict[str, Any]) -> None:
     async with ScriptedUpstream(answering(OK)) as legacy:
-        async with running(tmp_path, legacy.url, program=REPLAY) as gateway:
+        async with running(tmp_path, legacy.url, program=REPLAY, top=store) as gateway:
             first = await gateway.post()
-        async with running(tmp_path, legacy.url, program=REPLAY) as gateway:
+        async with running(tmp_path, legacy.url, program=REPLAY, top=store) as gateway:
             assert (await gateway.post()).body == first.body
         assert legacy.requests == 1
 
