@@ -353,6 +353,26 @@ async def test_a_late_answer_settles_an_unknown_outcome(house: House) -> None:
     assert (await house.journal.begin(an_entry())).members == members_of(entry.reference, Reason.ACCEPTED)
 
 
+async def test_a_late_answer_is_sealed_and_kept_while_the_store_is_away(house: House) -> None:
+    entry = an_entry()
+    await house.journal.begin(entry)
+    await house.journal.finish(settled(entry.reference, Reason.OUTCOME_UNKNOWN))
+    house.store.refuses = True
+    assert not await house.journal.finish(settled(entry.reference, Reason.ACCEPTED, late=True))
+    house.store.refuses = False
+    await eventually(lambda: house.watch.of("caught_up") == [entry.reference])
+    assert (await house.journal.begin(an_entry())).members == members_of(entry.reference, Reason.ACCEPTED)
+
+
+async def test_another_process_can_settle_an_unknown_outcome(houses: Build) -> None:
+    one, other = await houses(), await houses()
+    entry = an_entry()
+    await one.journal.begin(entry)
+    await one.journal.finish(settled(entry.reference, Reason.OUTCOME_UNKNOWN))
+    assert await other.journal.finish(settled(entry.reference, Reason.ACCEPTED, late=True))
+    assert (await one.journal.begin(an_entry())).members == members_of(entry.reference, Reason.ACCEPTED)
+
+
 async def test_a_late_answer_that_contradicts_an_operator_is_told_and_changes_nothing(house: House) -> None:
     entry = an_entry()
     await house.journal.begin(entry)
@@ -466,6 +486,26 @@ async def test_a_store_that_is_away_refuses_at_once_and_is_taken_back_by_itself(
     await eventually(lambda: house.journal.healthy)
     assert (await house.journal.begin(an_entry())).met is Met.NOTHING
     assert [said[0] for said in house.watch.told] == ["unavailable", "available"]
+
+
+async def test_whoever_waits_behind_a_failing_commit_is_refused_with_it(house: House) -> None:
+    begun, failing, behind = an_entry("begun"), an_entry("failing"), an_entry("behind")
+    await house.journal.begin(begun)
+    house.store.holds.clear()
+    first = asyncio.create_task(house.journal.begin(failing))
+    await eventually(lambda: house.store.has_taken(failing.reference))
+    second = asyncio.create_task(house.journal.begin(behind))
+    finishing = asyncio.create_task(house.journal.finish(settled(begun.reference, Reason.ACCEPTED)))
+    await asyncio.sleep(0)
+    house.store.refuses = True
+    house.store.holds.set()
+    for task in (first, second):
+        with pytest.raises(StoreUnavailable):
+            await task
+    assert await finishing is False
+    assert not house.store.has_taken(behind.reference)
+    house.store.refuses = False
+    await eventually(lambda: house.watch.of("caught_up") == [begun.reference])
 
 
 async def test_a_row_whose_commit_was_made_but_never_heard_of_does_not_block_its_lead(house: House) -> None:
@@ -594,6 +634,21 @@ async def test_closing_writes_what_waits(house: House) -> None:
         await house.journal.begin(an_entry())
 
 
+async def test_closing_waits_for_a_settlement_that_others_were_faster_with(houses: Build) -> None:
+    stalled = await houses()
+    entry = an_entry()
+    await stalled.journal.begin(entry)
+    assert stalled.journal._heart is not None
+    stalled.journal._heart.cancel()
+    other = await houses()
+    await eventually(lambda: other.watch.of("recovered") == [entry.reference])
+    finishing = asyncio.create_task(stalled.journal.finish(settled(entry.reference, Reason.ACCEPTED)))
+    await asyncio.sleep(0)
+    await stalled.journal.close()
+    assert await finishing is True
+    assert await other.outcome(entry.reference) is Outcome.ACCEPTED
+
+
 async def test_closing_while_the_store_is_away_names_what_is_lost(house: House) -> None:
     entry = an_entry()
     await house.journal.begin(entry)
@@ -601,7 +656,9 @@ async def test_closing_while_the_store_is_away_names_what_is_lost(house: House) 
     assert await house.journal.finish(settled(entry.reference, Reason.ACCEPTED)) is False
     await house.journal.close(within_s=0.1)
     assert ("lost", entry.reference, "the process ended") in house.watch.told
-    assert await house.journal.finish(settled(new_reference(), Reason.ACCEPTED)) is False
+    after = new_reference()
+    assert await house.journal.finish(settled(after, Reason.ACCEPTED)) is False
+    assert ("lost", after, "the process ended") in house.watch.told
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
