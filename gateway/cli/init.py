@@ -32,6 +32,8 @@ def command(folder: Path) -> None:
         Path("programs/example.yaml"): _template("example.yaml"),
         Path("partners.htpasswd"): f"{_USER}:{hash_password(password)}\n",
         Path("keys/ids"): f"{secrets.token_hex(_KEY_BYTES)}\n",
+        Path("keys/journal"): f"{secrets.token_hex(_KEY_BYTES)}\n",
+        Path("keys/index"): f"{secrets.token_hex(_KEY_BYTES)}\n",
     }
     if there := [str(folder / name) for name in files if os.path.lexists(folder / name)]:
         click.echo(f"Nothing was written, since this is there already: {', '.join(there)}", err=True)

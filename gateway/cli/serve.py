@@ -12,7 +12,8 @@ from gateway.cli.options import config_option
 
 @click.command()
 @config_option
-def command(config: Path) -> None:
+@click.option("--after-restore", is_flag=True, help="Start on a journal that was restored from a backup.")
+def command(config: Path, after_restore: bool) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; both finish what is in flight.
 
     One line is printed when it is ready; after that, one JSON line a submission. Exit code 1: the
@@ -41,13 +42,13 @@ def command(config: Path) -> None:
     from gateway.journal.postgres.link import DriverMissing
     from gateway.journal.sealing import BadKey
     from gateway.journal.values import StoreUnavailable, WrongSchema
-    from gateway.serve.process import Server
+    from gateway.serve.process import Restored, Server
 
     async def run() -> int:
-        server = Server(composition)
+        server = Server(composition, after_restore=after_restore)
         try:
             await server.start()
-        except (StoreUnavailable, WrongSchema, WrongIndexKey, DriverMissing, BadKey) as error:
+        except (StoreUnavailable, WrongSchema, WrongIndexKey, DriverMissing, BadKey, Restored) as error:
             click.echo(f"the journal cannot be opened: {error}", err=True)
             await server.close()
             return 1

@@ -20,7 +20,10 @@ from gateway import __version__
 from gateway.datapost.reasons import OUTCOMES, Delivery, Outcome, Reason
 from gateway.intake import Intake
 from gateway.intake.credentials import Authenticator, Verifier
+from gateway.journal.backup import AFTER_RESTORE, RESTORED
 from gateway.journal.engine import Journal
+from gateway.journal.operations import Remember
+from gateway.journal.retention import Retention
 from gateway.observe.given_ids import GivenIds
 from gateway.observe.log import SubmissionLog
 from gateway.observe.metrics import AtZero, Metrics, ProgramMetrics
@@ -40,11 +43,22 @@ _LAST_WORDS_S = 1.0
 _AT_ZERO = AtZero((Reason.ACCEPTED,), ((Delivery.NOT_SENT, Outcome.NONE), *OUTCOMES.values()))
 
 
+class Restored(Exception):
+    """The journal comes from a backup, and nobody has said yet that this is known."""
+
+    def __init__(self, taken: str) -> None:
+        super().__init__(AFTER_RESTORE.format(taken=taken))
+
+
 class Server:
     """One gateway process: `start`, then `until_stopped`, and `close` in any case."""
 
-    def __init__(self, composition: Composition, log: SubmissionLog | None = None) -> None:
+    def __init__(
+        self, composition: Composition, log: SubmissionLog | None = None, *, after_restore: bool = False
+    ) -> None:
+        """after_restore: an operator knows that the journal comes from a backup, and what that means for claims."""
         settings = composition.settings
+        self._after_restore = after_restore
         self._composition = composition
         self._settings = settings
         self.log = log if log is not None else SubmissionLog(settings.log.level)
@@ -57,6 +71,7 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._admin: web.AppRunner | None = None
         self._lag: asyncio.Task[None] | None = None
+        self._retention: asyncio.Task[None] | None = None
         self._why_not_ready = "starting"
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -67,7 +82,7 @@ class Server:
         """Open the journal and both ports.
 
         Raises OSError (with the address in `filename`) when a port cannot be had; StoreUnavailable, WrongSchema,
-        WrongIndexKey, DriverMissing or BadKey when the journal cannot be.
+        WrongIndexKey, DriverMissing, BadKey or Restored when the journal cannot be.
         """
         loop = asyncio.get_running_loop()
         settings = self._settings
@@ -79,6 +94,9 @@ class Server:
         watch = JournalWatch(self.log, self._metrics)
         self._journal = journal = Journal(plan.store(), plan.sealer(), plan.hashes, watch)
         await journal.start()
+        await self._look_whether_restored(journal)
+        retention = Retention(journal.store, content_ms=int(plan.retain_s * 1000))
+        self._retention = loop.create_task(retention.run(), name="retention")
         for program in self._composition.programs.values():
             authenticator = None
             if program.users is not None:
@@ -124,6 +142,12 @@ class Server:
         # What is here now stays; the collector need not look at it again with every full round.
         gc.collect()
         gc.freeze()
+
+    async def _look_whether_restored(self, journal: Journal) -> None:
+        """Raises Restored for a journal that knows less than happened, unless an operator said that this is known."""
+        [taken] = await journal.store.commit([Remember(RESTORED, "", replace=self._after_restore)])
+        if taken:
+            raise Restored(str(taken))
 
     async def _open_admin(self) -> None:
         admin = self._settings.administration
@@ -227,8 +251,9 @@ class Server:
         self._verifier.close()
         if self._journal is not None:
             await self._journal.close()
-        if self._lag is not None:
-            self._lag.cancel()
+        for task in (self._lag, self._retention):
+            if task is not None:
+                task.cancel()
         if self._admin is not None:
             await self._admin.cleanup()
         self.log.close()
