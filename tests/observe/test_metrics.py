@@ -223,6 +223,9 @@ def used(metrics: Metrics, program: ProgramMetrics) -> Metrics:
     program.late("unrecognized")
     metrics.auth("ok")
     metrics.lag(0.001)
+    metrics.committed(0.002)
+    metrics.journal("journal_recovered")
+    metrics.watch(unknown=lambda: {"auto": (2, 1_700_000_000_000)})
     return metrics
 
 
