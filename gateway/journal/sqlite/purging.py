@@ -23,8 +23,8 @@ _MOMENT = 1000
 def purge(db: sqlite3.Connection, operation: Purge, now_ms: int) -> Purged:
     """One piece of it."""
     contents = _contents(db, now_ms - operation.content_ms, operation.limit)
-    rows = _rows(db, now_ms - operation.row_ms, operation.limit)
     claims, seen = _hashes(db, now_ms, operation.limit)
+    rows = _rows(db, now_ms - operation.row_ms, operation.limit)
     return Purged(
         contents=contents,
         rows=rows,
@@ -60,9 +60,9 @@ def _contents(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
 
 def _rows(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
     rows: list[Row] = db.execute(
-        "SELECT s.id, s.reference, s.fingerprint, s.idempotency, s.claims FROM submissions s "
-        "JOIN settlements t ON t.id = s.id "
-        "WHERE s.received_ms <= ? AND t.outcome <> 'unknown' AND t.settled_ms <= ? AND coalesce(t.late_ms, 0) <= ? "
+        # A claim may outlive its row's time; the row stays, since it says what the claim is worth.
+        "SELECT s.id, s.reference FROM submissions s CROSS JOIN settlements t ON t.id = s.id "
+        "WHERE s.expires_ms IS NULL AND s.received_ms <= ? AND t.outcome <> 'unknown' AND t.settled_ms <= ? AND coalesce(t.late_ms, 0) <= ? "
         "ORDER BY s.received_ms LIMIT ?",
         (before_ms, before_ms, before_ms, limit),
     ).fetchall()
@@ -70,7 +70,6 @@ def _rows(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
         return 0
     # Ids are never given twice, also when the newest row goes.
     db.execute("UPDATE counters SET value = max(value, (SELECT max(id) FROM submissions)) WHERE name = 'given_to'")
-    _unindex(db, [(key, row[0]) for row in rows for key in carried(row[2], row[3], row[4])])
     ids = [(row[0],) for row in rows]
     for table in _CONTENT + _ROW:
         db.executemany(f"DELETE FROM {table} WHERE id = ?", ids)  # noqa: S608

@@ -32,7 +32,8 @@ from gateway.journal.values import StoreUnavailable, WrongSchema
 FILE = "journal.sqlite3"
 #: Below so much free space no lead is begun, so that those under way can still be settled.
 FLOOR_BYTES = 64 * 1024 * 1024
-_FLOOR_EVERY_S = 1.0
+#: Seconds between two looks at the disk and the file's name.
+_LOOK_EVERY_S = 1.0
 
 _T = TypeVar("_T")
 _Job = Callable[[], None]
@@ -68,8 +69,9 @@ class SqliteStore:
         # The writer thread's own, made with the connection.
         self._finder: Finder
         self._writer: Writer
+        self._file: tuple[int, int] | None = None
         self._truncate = False
-        self._space_seen = -_FLOOR_EVERY_S
+        self._looked = -_LOOK_EVERY_S
         self._no_space = False
 
     async def open(self) -> None:
@@ -157,6 +159,9 @@ class SqliteStore:
     def _connected(self) -> sqlite3.Connection:
         """The writer's connection, opened anew after a fault."""
         if self._db is None:
+            if self._file is not None and _identity(self.path) is None:
+                # A journal that was there is not quietly begun anew: its claims would be forgotten.
+                raise StoreUnavailable("the journal's file is gone")
             db = self._connect()
             try:
                 self._finder = Finder(db, run=self._run)
@@ -165,7 +170,7 @@ class SqliteStore:
             except BaseException:
                 db.close()
                 raise
-            self._db = db
+            self._db, self._file = db, _identity(self.path)
         return self._db
 
     def _connect(self) -> sqlite3.Connection:
@@ -215,6 +220,7 @@ class SqliteStore:
             # Open once, so the file was changed under us; a lead is told that it was not taken.
             raise StoreUnavailable("the journal was replaced by another version") from None
         try:
+            self._look_around()
             self._writer.prepare(operations)
             try:
                 results = self._transaction(db, operations, self._writer.carry_out)
@@ -233,7 +239,7 @@ class SqliteStore:
         reads_only = all(type(operation) is Look for operation in operations)
         db.execute("BEGIN" if reads_only else "BEGIN IMMEDIATE")
         try:
-            results = carry_out(operations, self._now_ms(), no_space=self._short_of_space())
+            results = carry_out(operations, self._now_ms(), no_space=self._no_space)
             db.execute("COMMIT")
         except BaseException:
             self._finder.rollback()
@@ -257,12 +263,25 @@ class SqliteStore:
             finally:
                 db.execute(f"PRAGMA busy_timeout = {files.BUSY_MS}")
 
-    def _short_of_space(self) -> bool:
+    def _look_around(self) -> None:
+        """Whether the disk has room, and the file still its name: SQLite would go on writing to a removed one."""
         now = time.monotonic()
-        if now - self._space_seen >= _FLOOR_EVERY_S:
-            self._space_seen = now
-            self._no_space = files.free_bytes(self.path.parent) < self._floor
-        return self._no_space
+        if now - self._looked < _LOOK_EVERY_S:
+            return
+        self._no_space = files.free_bytes(self.path.parent) < self._floor
+        if _identity(self.path) != self._file:
+            self._disconnect()
+            raise StoreUnavailable("the journal's file was replaced")
+        self._looked = now
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and number of a file; None when there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _primary(error: sqlite3.Error) -> int:

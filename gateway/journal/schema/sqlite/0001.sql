@@ -21,6 +21,8 @@ CREATE TABLE submissions (
 CREATE UNIQUE INDEX submissions_reference ON submissions (reference);
 CREATE INDEX submissions_received ON submissions (received_ms);
 CREATE INDEX submissions_expires ON submissions (expires_ms) WHERE expires_ms IS NOT NULL;
+-- Those that hold nothing any more, so that a row may go once it is old enough; a lead that begins is not among them.
+CREATE INDEX submissions_idle ON submissions (received_ms) WHERE expires_ms IS NULL;
 
 -- Begun and not settled; small. An erased one takes its settlement without members and answer.
 CREATE TABLE open_submissions (
