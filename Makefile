@@ -34,7 +34,7 @@ bench: $(VENV)/dev.stamp ## microseconds of CPU a lead, beside the peers that ar
 
 lock: ## resolve the versions anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml --group dev -o requirements-dev.lock
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml --extra postgres --group dev -o requirements-dev.lock
 
 clean: ## remove what was made
 	rm -rf $(VENV) dist var .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 from gateway.cli import COMMANDS
@@ -21,7 +22,12 @@ def test_the_settings_reference_is_made_from_the_models() -> None:
 
 def test_every_dependency_has_its_line_of_why() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    declared = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    optional = project["project"]["optional-dependencies"].values()
+    declared = [
+        *project["project"]["dependencies"],
+        *project["dependency-groups"]["dev"],
+        *chain.from_iterable(optional),
+    ]
     names = {re.split(r"[<>=\[; ]", one)[0].lower() for one in declared}
     page = (ROOT / "docs" / "dependencies.md").read_text()
     told = {
