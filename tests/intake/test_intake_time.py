@@ -47,7 +47,8 @@ async def test_a_dripping_head_does_not_buy_time_with_each_byte() -> None:
         dripping = asyncio.create_task(drip(writer, post() * 4, 0.01))
         answer = await read_answer(reader)
         assert answer.reason == "request_timeout"
-        assert _SHORT - _EARLY <= _now() - started < 4 * _SHORT
+        assert _now() - started >= _SHORT - _EARLY
+        assert not dripping.done()
         dripping.cancel()
         writer.close()
 
@@ -80,10 +81,9 @@ async def test_a_connection_on_which_no_request_begins_is_closed_without_a_word(
 async def test_empty_lines_do_not_keep_a_connection_open() -> None:
     async with open_edge(idle_time="150ms") as edge:
         reader, writer = await edge.connect()
-        started = _now()
-        dripping = asyncio.create_task(drip(writer, b"\r\n" * 200, 0.01))
+        dripping = asyncio.create_task(drip(writer, b"\r\n" * 400, 0.01))
         await _silence(reader)
-        assert _now() - started < 4 * _SHORT
+        assert not dripping.done()
         dripping.cancel()
         writer.close()
 
@@ -118,11 +118,10 @@ async def test_a_body_that_does_not_end_is_answered_408_and_closed(begun: bytes)
 async def test_a_dripping_body_does_not_buy_time_with_each_byte() -> None:
     async with open_edge(body_time="150ms") as edge:
         reader, writer = await edge.connect()
-        started = _now()
         writer.write(framed(b"Content-Length: 1000"))
         dripping = asyncio.create_task(drip(writer, b"x" * 1000, 0.01))
         assert (await read_answer(reader)).reason == "request_timeout"
-        assert _now() - started < 4 * _SHORT
+        assert not dripping.done()
         dripping.cancel()
         writer.close()
 
