@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from gateway.intake import Reply, Request, Unreadable
 from tests.support.client import read_answer
-from tests.support.downstream import Desk, Edge, open_edge, told
+from tests.support.downstream import Desk, open_edge, told
 from tests.support.downstream_client import drip
 from tests.support.raw_requests import CHUNK, FIRST_CHUNKED, LEAD, chunked, framed, post
 
@@ -82,7 +83,9 @@ async def test_empty_lines_do_not_keep_a_connection_open() -> None:
     async with open_edge(idle_time="150ms") as edge:
         reader, writer = await edge.connect()
         dripping = asyncio.create_task(drip(writer, b"\r\n" * 400, 0.01))
-        await _silence(reader)
+        # What drips in at the moment of closing may turn the end into a reset.
+        with contextlib.suppress(ConnectionResetError):
+            await _silence(reader)
         assert not dripping.done()
         dripping.cancel()
         writer.close()
@@ -181,13 +184,14 @@ async def test_a_body_that_came_while_the_handler_was_busy_is_not_late() -> None
         writer.close()
 
 
-async def test_hundreds_of_slow_heads_leave_the_others_alone(edge: Edge) -> None:
-    slow = await asyncio.gather(*(edge.connect() for _ in range(400)))
-    for _, writer in slow:
-        writer.write(post()[:50])
-    reader, writer = await edge.connect()
-    writer.write(post())
-    assert (await read_answer(reader)).reason == "accepted"
-    assert not edge.desk.refused
-    for _, one in (*slow, (reader, writer)):
-        one.close()
+async def test_hundreds_of_slow_heads_leave_the_others_alone() -> None:
+    async with open_edge(header_time="60s") as edge:
+        slow = await asyncio.gather(*(edge.connect() for _ in range(400)))
+        for _, writer in slow:
+            writer.write(post()[:50])
+        reader, writer = await edge.connect()
+        writer.write(post())
+        assert (await read_answer(reader)).reason == "accepted"
+        assert not edge.desk.refused
+        for _, one in (*slow, (reader, writer)):
+            one.close()
