@@ -148,7 +148,7 @@ class Pipeline:
             return submission.refuse(Reason.FORBIDDEN)
 
         deadline = request.received + lane.deadline_s - _RESERVE_S
-        body = await request.body(deadline)
+        body = request.whole or await request.body(deadline)
         if isinstance(body, Unreadable):
             submission.true_status = body.reason in _UNSOUND
             return submission.refuse(body.reason, body.text)
@@ -169,15 +169,16 @@ class Pipeline:
 
         trace = continued(_all(request, "traceparent"), _all(request, "tracestate"))
         submission.trace_id = trace.trace_id
+        # In the order of Forward's fields: this is on the way of every lead, and by their names it takes twice as long.
         forward = Forward(
-            raw_headers=request.raw_headers,
-            reference=submission.reference,
-            client=client,
-            scheme=self._scheme,
-            host=request.headers.get("Host", ""),
-            traceparent=trace.traceparent,
-            tracestate=trace.tracestate,
-            version=request.version,
+            request.raw_headers,
+            submission.reference,
+            client,
+            self._scheme,
+            request.headers.get("Host", ""),
+            trace.traceparent,
+            trace.tracestate,
+            request.version,
         )
         # From here on the legacy may have the lead, whatever goes wrong on our side.
         submission.delivery, submission.outcome = Delivery.SENT, Outcome.UNKNOWN
@@ -234,13 +235,9 @@ class Pipeline:
         status = reason.status if lane is None or submission.true_status else lane.contract.status(reason)
         self._observe(submission, reason, status, len(body))
         realm = lane.realm if lane is not None else ""
-        return Reply(
-            status=status,
-            headers=answer_headers(reason, submission.reference, realm=realm),
-            body=body,
-            content_type=content_type(submission.format),
-            close=submission.true_status or reason in _ENDING,
-        )
+        headers = answer_headers(reason, submission.reference, realm=realm)
+        close = submission.true_status or reason in _ENDING
+        return Reply(status, headers, body, close, content_type(submission.format))
 
     def _observe(self, submission: Submission, reason: Reason, status: int, answer_bytes: int) -> None:
         total_s = submission.waited_s + time.monotonic() - submission.entered
