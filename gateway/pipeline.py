@@ -178,7 +178,7 @@ class Pipeline:
         submission.signed_in = True
 
         deadline = request.received + lane.deadline_s - _RESERVE_S
-        body = await request.body(deadline)
+        body = request.whole or await request.body(deadline)
         if isinstance(body, Unreadable):
             submission.true_status = body.reason in _UNSOUND
             return submission.refuse(body.reason, body.text)
@@ -199,15 +199,16 @@ class Pipeline:
 
         trace = continued(_all(request, "traceparent"), _all(request, "tracestate"))
         submission.trace_id = trace.trace_id
+        # In the order of Forward's fields: this is on the way of every lead, and by their names it takes twice as long.
         forward = Forward(
-            raw_headers=request.raw_headers,
-            reference=submission.reference,
-            client=client,
-            scheme=self._scheme,
-            host=request.headers.get("Host", ""),
-            traceparent=trace.traceparent,
-            tracestate=trace.tracestate,
-            version=request.version,
+            request.raw_headers,
+            submission.reference,
+            client,
+            self._scheme,
+            request.headers.get("Host", ""),
+            trace.traceparent,
+            trace.tracestate,
+            request.version,
         )
         # In one durable step, so that of two copies in flight only one goes upstream; and last of all, so that a lead
         # which is refused for anything else reserves nothing.
@@ -362,13 +363,9 @@ class Pipeline:
         status = reason.status if lane is None or submission.true_status else lane.contract.status(reason)
         self._observe(submission, reason, status, len(body))
         realm = lane.realm if lane is not None else ""
-        return Reply(
-            status=status,
-            headers=answer_headers(reason, submission.reference, realm=realm, retry_after_s=submission.retry_after_s),
-            body=body,
-            content_type=content_type(submission.format),
-            close=submission.true_status or reason in _ENDING,
-        )
+        headers = answer_headers(reason, submission.reference, realm=realm, retry_after_s=submission.retry_after_s)
+        close = submission.true_status or reason in _ENDING
+        return Reply(status, headers, body, close, content_type(submission.format))
 
     def _observe(self, submission: Submission, reason: Reason, status: int, answer_bytes: int) -> None:
         total_s = submission.waited_s + time.monotonic() - submission.entered

@@ -13,7 +13,7 @@ from gateway.answers.keys import Block, Use, scalar
 from gateway.answers.limits import EXPRESSION_LENGTH, MAP_ENTRIES, VALUES, LimitHit
 from gateway.answers.literals import key
 from gateway.answers.markup import Element
-from gateway.answers.patterns import Pattern, compile_pattern, octets
+from gateway.answers.patterns import Pattern, Spans, compile_pattern, octets
 from gateway.answers.values import note_texts, readable, text_of
 from gateway.settings.problems import Report
 
@@ -80,12 +80,13 @@ def refine(
     return made
 
 
-def capture(document: Document, match: Any, named: tuple[tuple[str, int], ...]) -> None:
-    """Keep what named groups matched; the first that matched something stays."""
+def capture(document: Document, text: bytes, spans: Spans, named: tuple[tuple[str, int], ...]) -> None:
+    """Keep what named groups matched in `text`; the first that matched something stays."""
+    kept = document.found
     for name, number in named:
-        group = match.group(number)
-        if group and name not in document.found and (text := group.decode("utf-8", "replace").strip()):
-            document.found[name] = text
+        begin, end = spans[number]
+        if begin < end and name not in kept and (value := text[begin:end].decode("utf-8", "replace").strip()):
+            kept[name] = value
 
 
 def _query(name: str) -> Refine:
@@ -98,10 +99,10 @@ def _matches(pattern: Pattern) -> Refine:
 
     def capturing(document: Document, text: str) -> list[str]:
         found = octets(text)
-        match = pattern.search(found)
-        if match is None:
+        spans = pattern.search(found)
+        if spans is None:
             return []
-        capture(document, match, pattern.named)
+        capture(document, found, spans, pattern.named)
         return pattern.values(found)
 
     return capturing

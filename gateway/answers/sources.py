@@ -336,11 +336,12 @@ def _text(raw: str, report: Report, use: Use) -> Source | None:
         return list(chosen.values(document.octets))
 
     def search(document: Document) -> bool:
-        match = found(document.octets)
-        if match is None:
+        text = document.octets
+        spans = found(text)
+        if spans is None:
             return False
         if named:
-            capture(document, match, named)
+            capture(document, text, spans, named)
         return True
 
     return Source(

@@ -97,13 +97,14 @@ class Contract:
         if reading.verdict is Verdict.ACCEPTED:
             shown, amount = self.show_id(legacy_id, reference), self.read_amount(reading.sale_amount)
             if shown is not None and amount is not None:
+                # In the order of the members: by their names it takes twice as long.
                 answer = DataPostResponse(
-                    valid=True,
-                    uniqueid=shown.text,
-                    sale_amount=amount,
-                    customerid=self.tell_customer(reading.customerid, lead),
-                    email=self.tell_email(reading.email, lead),
-                    note=self._accepted_note(reading.note, lead),
+                    True,
+                    shown.text,
+                    amount,
+                    self.tell_customer(reading.customerid, lead),
+                    self.tell_email(reading.email, lead),
+                    self._accepted_note(reading.note, lead) if reading.note else Reason.ACCEPTED.sentence,
                 )
                 return Conclusion(Reason.ACCEPTED, answer, legacy_id, shown.mapped)
             reason = Reason.UNRECOGNIZED_ANSWER
@@ -116,9 +117,7 @@ class Contract:
             note = plain_note(reason, reference)
         return Conclusion(reason, _invalid(note), legacy_id, mapped=False)
 
-    def _accepted_note(self, said: str | None, lead: Mapping[str, str]) -> str:
-        if not said:
-            return Reason.ACCEPTED.sentence
+    def _accepted_note(self, said: str, lead: Mapping[str, str]) -> str:
         return shorten(self.mask(said, lead), MOST) or Reason.ACCEPTED.sentence
 
 

@@ -45,6 +45,8 @@ _BLANKS = " \u00a0\u2009\u202f"
 _APOSTROPHES = "'’"
 #: Longer than any amount that can be read: not looked at.
 _LONGEST = 64
+#: Written as it is told: most are, and this is a quarter of the work.
+_as_told = re.compile(r"(?:0|[1-9][0-9]{0,5})\.[0-9]{2}").fullmatch
 
 #: What is written -> `10.00`; None: unreadable.
 ReadMoney = Callable[[str], str | None]
@@ -66,8 +68,11 @@ def compile_money(money: Money) -> ReadMoney:
         re.IGNORECASE,
     )
     fullmatch = shape.fullmatch
+    as_told = _as_told if money.decimal == "." else None
 
     def read(written: str) -> str | None:
+        if as_told is not None and as_told(written):
+            return written
         if len(written) > _LONGEST or (found := fullmatch(written.strip())) is None:
             return None
         plain, grouped, mark, decimals = found.group("plain", "grouped", "mark", "decimals")

@@ -69,7 +69,7 @@ def compile_order_id(settings: UniqueIdSettings, *, program: str, id_key: bytes 
         shown = reference if use_reference else None
         if legacy:
             if fits(legacy, matches):
-                return Shown(legacy, mapped=False)
+                return Shown(legacy, False)
             if id_key is not None:
                 shown, mapped = keyed(id_key, prefix + legacy.encode("utf-8", "surrogatepass")), True
         if shown is None or not matches(shown):
@@ -81,7 +81,10 @@ def compile_order_id(settings: UniqueIdSettings, *, program: str, id_key: bytes 
 
 def fits(legacy: str, matches: Matches) -> bool:
     """Whether a legacy ID can be shown as it is."""
-    return len(legacy) <= MOST and legacy.isprintable() and _needs_escape(legacy) is None and matches(legacy)
+    # Letters and digits need neither look.
+    if not legacy.isalnum() and (not legacy.isprintable() or _needs_escape(legacy)):
+        return False
+    return len(legacy) <= MOST and matches(legacy)
 
 
 def keyed(key: bytes, message: bytes) -> str:

@@ -15,6 +15,8 @@ from typing import Literal
 class Delivery(Enum):
     """What is known of the way to the legacy endpoint."""
 
+    __hash__ = object.__hash__  # by identity, as they compare; the one of Enum is written in Python
+
     NOT_SENT = "not_sent"  # no byte of the lead was written
     SENT = "sent"  # a byte was written, no complete answer came
     ANSWERED = "answered"  # a complete answer was read
@@ -23,6 +25,8 @@ class Delivery(Enum):
 @unique
 class Outcome(Enum):
     """What became of a lead that may have gone out."""
+
+    __hash__ = object.__hash__
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -34,6 +38,8 @@ class Outcome(Enum):
 @unique
 class Reason(Enum):
     """Slug, true status, sentence for people (no escapes needed in JSON or XML), worth a retry."""
+
+    __hash__ = object.__hash__
 
     ACCEPTED = ("accepted", 200, "Lead submitted successfully", False)
     LEGACY_REJECTED = ("legacy_rejected", 200, "The lead was not accepted.", False)

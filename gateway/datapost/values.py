@@ -26,6 +26,8 @@ class Fault:
 class Verdict(Enum):
     """What a legacy answer said about the lead."""
 
+    __hash__ = object.__hash__  # by identity, as they compare; the one of Enum is written in Python
+
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     DUPLICATE = "duplicate"

@@ -23,7 +23,7 @@ ENDED_EARLY: Final = Unreadable(Reason.MALFORMED, "The body ended early.")
 
 
 class Body:
-    """The body that `framing` announces, behind a head that `parser` has been fed (the body too, when settled).
+    """The body that `framing` announces, behind a head that `parser` has been fed.
 
     settled: it is whole and taken out of the buffer: what follows there is the next request. lost: it was found
     unreadable, and nobody knows where the next request begins.
@@ -31,11 +31,10 @@ class Body:
 
     __slots__ = ("_framing", "_parser", "_payload", "_walk", "lost", "settled")
 
-    def __init__(
-        self, parser: HttpRequestParser, payload: StreamReader, framing: Framing, largest: int, settled: bool
-    ) -> None:
-        self._parser, self._payload, self._framing, self.settled = parser, payload, framing, settled
+    def __init__(self, parser: HttpRequestParser, payload: StreamReader, framing: Framing, largest: int) -> None:
+        self._parser, self._payload, self._framing = parser, payload, framing
         self._walk = ChunkWalk(largest) if framing.length == CHUNKED else None
+        self.settled = False
         self.lost = framing.unreadable is not None
 
     @property

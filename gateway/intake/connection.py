@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         self._began = 0.0  # when the head that is being gathered began; 0.0: none has
         self._searched = 0  # the part of the buffer in which no head ends
         self._leading = 0  # empty lines, in bytes, since the last request
-        self._body: Body | None = None  # of the request that is being worked on
+        self._body: Body | None = None  # of the request that is being worked on, unless it came whole
         self._head_ended = 0.0
         self._waiter: asyncio.Future[bytes | Unreadable] | None = None  # the handler wants the body
         self._ended = False  # the client sends no more
@@ -262,9 +262,10 @@ class Connection(asyncio.Protocol):
             del self._buffer[:end]
         elif len(read) > end:
             self._buffer += read[end:]
-        self._body = Body(self._parser, payload, framing, self._owner.limits.body, whole)
+        if not whole:
+            self._body = Body(self._parser, payload, framing, self._owner.limits.body)
+            self._head_ended = self._loop.time()
         self._began, self._leading = 0.0, 0
-        self._head_ended = self._loop.time()
         self._deadline.clear()
         self.task = self._loop.create_task(self._serve(request), name="gateway submission")
 
@@ -363,7 +364,7 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, request: Request, body: Body | None, reply: Reply) -> None:
         """Write the reply; then the next request, or the end."""
-        settled = body is not None and body.skip(self._buffer, self._ended)
+        settled = body is None or body.skip(self._buffer, self._ended)
         more_to_come = not self._ended or bool(self._buffer)
         keep = request.keep and not reply.close and settled and more_to_come and not self._owner.draining
         said = CLOSES if not keep else STAYS if request.version[1] else STAYS_FOR_1_0

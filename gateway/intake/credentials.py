@@ -29,7 +29,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cachetools import LRUCache, TTLCache
+from cachetools import TTLCache
 
 from gateway.datapost.reasons import Reason
 from gateway.intake.htpasswd import SignIn, Users
@@ -173,8 +173,9 @@ class Authenticator:
         self._users = users
         self._verifier = verifier
         self._clock = verifier.clock
-        self._key = secrets.token_bytes(32)
-        self._headers: LRUCache[bytes, tuple[Credential, float]] = LRUCache(_MOST_REMEMBERED)
+        self._keyed = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=16)
+        #: Oldest first. Only who knows a good credential adds to it, so nothing cleverer is needed to bound it.
+        self._headers: dict[bytes, tuple[Credential, float]] = {}
 
     def known(self, authorization: str | None) -> Credential | None:
         """Whose header this is when it was good a short while ago; None says nothing. Does not wait."""
@@ -198,6 +199,8 @@ class Authenticator:
         if (remembered := self._verifier.remembered(user, password, sign_in)) is not None:
             line, until = remembered
             credential = Credential(user, line)
+            if len(self._headers) >= _MOST_REMEMBERED:
+                del self._headers[next(iter(self._headers))]
             self._headers[self._digest(authorization)] = (credential, until)
             return credential
         found = await self._verifier.verify(user, password, sign_in)
@@ -209,8 +212,9 @@ class Authenticator:
 
     def _digest(self, authorization: str) -> bytes:
         # The parser gives bytes beyond ASCII as surrogates; such a header is never good, but it is looked up.
-        data = authorization.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(data, key=self._key, digest_size=16).digest()
+        keyed = self._keyed.copy()
+        keyed.update(authorization.encode("utf-8", "surrogatepass"))
+        return keyed.digest()
 
 
 def _matching_line(sign_in: SignIn, password: bytes) -> int:

@@ -106,6 +106,11 @@ class Request:
         return self._body
 
     @property
+    def whole(self) -> bytes | None:
+        """The body when it is here already, as it mostly is; None: ask for it by `body`."""
+        return self._body if type(self._body) is bytes else None
+
+    @property
     def gone(self) -> bool:
         """Whether the partner's connection is lost. One that only stopped sending still waits for its answer."""
         return self._source.gone

@@ -23,21 +23,25 @@ def compile_dates(formats: Sequence[str], report: Report) -> Callable[[str], dat
     Errors are reported at `formats`. Two formats that fit the same texts get a warning: 03/04/1980 has one
     meaning only because one of them stands first.
     """
-    matchers = []
+    readers: list[tuple[Callable[[str], re.Match[str] | None], Callable[[str], datetime.date] | None]] = []
     shapes: dict[str, int] = {}
     for place, text in enumerate(formats):
         pattern = _pattern(text, report.at(place))
         if pattern is None:
             continue
-        matchers.append(re.compile(pattern).fullmatch)
+        # What ISO 8601 and the standard library call a date, once its form is known to be this one.
+        iso = datetime.date.fromisoformat if text == "%Y-%m-%d" else None
+        readers.append((re.compile(pattern).fullmatch, iso))
         shape = re.sub("<[a-z]+>", "", pattern)
         if (first := shapes.setdefault(shape, place)) != place:
             report.at(place).warn(f"fits the same dates as {formats[first]}, which stands before it")
 
     def read_date(text: str) -> datetime.date | None:
-        for match in matchers:
+        for match, iso in readers:
             if (found := match(text)) is not None:
                 try:
+                    if iso is not None:
+                        return iso(text)
                     return datetime.date(int(found["year"]), int(found["month"]), int(found["day"]))
                 except ValueError:  # 30 February, month 13, year 0000
                     continue

@@ -21,14 +21,23 @@ BAD_ESCAPE = Undecodable(Reason.MALFORMED, "a percent sign begins no escape")
 
 _bad_escape = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 # Nothing but ASCII that a lead may hold, raw or escaped: the same text in every charset taken, and nothing left to
-# check. Possessive, so it runs through a hostile body once.
-_plain = re.compile(rb"[ -$&-~\t\r\n]*+(?:%(?:[2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|0[9ADad])[ -$&-~\t\r\n]*+)*+").fullmatch
+# check. Possessive, so each runs through a hostile body once.
+_ESCAPE = rb"%(?:[2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|0[9ADad])"
+_plain = re.compile(rb"[ -$&-~\t\r\n]*+(?:" + _ESCAPE + rb"[ -$&-~\t\r\n]*+)*+").fullmatch
+# The same with one equals sign in each pair, as every library writes it.
+_PART = rb"[ -$'-<>-~\t\r\n]*+(?:" + _ESCAPE + rb"[ -$'-<>-~\t\r\n]*+)*+"
+_usual = re.compile(_PART + rb"=" + _PART + rb"(?:&" + _PART + rb"=" + _PART + rb")*+").fullmatch
+# Separators become a character that no such form holds; for the escapes see `_unquoted`.
+_MARKED = bytes.maketrans(b"&=+%", b"\0\0 =")
 
 
 def read_form(body: bytes, codec: str | None, max_fields: int) -> Lead | Undecodable:
     """A form as a lead. codec None: UTF-8. Empty pairs count as fields, so that `&&&…` is bounded too."""
     if body.count(b"&") >= max_fields:
         return TOO_MANY_FIELDS
+    if _usual(body):
+        texts = iter(a2b_qp(body.translate(_MARKED)).decode("ascii").split("\0"))
+        return Lead(tuple(zip(texts, texts, strict=True)), "form")
     if _plain(body):
         return Lead(tuple(query_to_pairs(body.decode("ascii"))), "form")
     if _bad_escape(body):

@@ -44,6 +44,9 @@ class SubmissionLine(TypedDict, total=False):
     connect and first_byte of the upstream. faults are `field=kind`.
     """
 
+    time: str
+    level: str
+    event: str
     reference: str
     program: str
     partner: str
@@ -160,7 +163,11 @@ class SubmissionLog:
         if (take := self._by_severity[reason.severity]) is None:
             return
         lane, exchange, faults = submission.lane, submission.exchange, submission.faults
+        now = self._clock()
         line: SubmissionLine = {
+            "time": self._line.time(now),
+            "level": reason.severity,
+            "event": "submission",
             "reference": submission.reference,
             "program": "" if lane is None else lane.name,
             "partner": submission.partner,
@@ -175,8 +182,9 @@ class SubmissionLog:
         if faults:
             line["faults"] = [f"{fault.field}={fault.kind}" for fault in faults[:_MOST_FAULTS]]
         if exchange is not None:
-            line["upstream_us"] = int(exchange.total_s * 1e6)
-            line["overhead_us"] = int(max(total_s - exchange.total_s, 0.0) * 1e6)
+            upstream_s = exchange.total_s
+            line["upstream_us"] = int(upstream_s * 1e6)
+            line["overhead_us"] = int((total_s - upstream_s) * 1e6) if total_s > upstream_s else 0
             line["connect_us"] = int(exchange.connect_s * 1e6)
             line["trace_id"] = submission.trace_id
             if exchange.first_byte_s is not None:
@@ -190,7 +198,7 @@ class SubmissionLog:
                 line["failure"] = exchange.failure.value
             if exchange.second_try:
                 line["second_try"] = True
-        take(self._line(None, reason.severity, {"event": "submission", "fields": line}))
+        take(_json(cast(dict[str, object], line)))
 
     def late(self, reference: str, program: str, partner: str, verdict: str, rule: str, after_s: float) -> None:
         """Write that an answer came after the partner was told `outcome_unknown`, and what it said.
@@ -250,16 +258,26 @@ class _Line:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._second = -1
-        self._prefix = ""
+        self._second = self._ms = -1
+        self._prefix = self._text = ""
+
+    def time(self, now: float) -> str:
+        """A POSIX time as lines have it, made once a millisecond, all but its fraction once a second."""
+        ms = int(now * 1000)
+        if ms != self._ms:
+            second, fraction = divmod(ms, 1000)
+            if second != self._second:
+                self._prefix, self._second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)), second
+            self._ms, self._text = ms, f"{self._prefix}.{fraction:03d}Z"
+        return self._text
 
     def __call__(self, logger: object, method: str, said: MutableMapping[str, Any]) -> bytes:
-        now = self._clock()
-        second = int(now)
-        if second != self._second:
-            self._prefix, self._second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)), second
-        line = {"time": f"{self._prefix}.{int((now - second) * 1000):03d}Z", "level": method, "event": said["event"]}
-        try:
-            return orjson.dumps(line | said["fields"], option=orjson.OPT_APPEND_NEWLINE)
-        except TypeError:  # a text that is not Unicode; a line must never cost an answer
-            return orjson.dumps(line | {"unwritable": True}, option=orjson.OPT_APPEND_NEWLINE)
+        return _json({"time": self.time(self._clock()), "level": method, "event": said["event"]} | said["fields"])
+
+
+def _json(line: dict[str, object]) -> bytes:
+    try:
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a text that is not Unicode; a line must never cost an answer
+        known = {key: line[key] for key in ("time", "level", "event")}
+        return orjson.dumps(known | {"unwritable": True}, option=orjson.OPT_APPEND_NEWLINE)

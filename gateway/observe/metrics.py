@@ -109,7 +109,8 @@ class ProgramMetrics:
         self.submissions: dict[_Labels, int] = {
             (label, reason.slug): 0 for label in self._partners.values() for reason in reasons
         }
-        self.deliveries: dict[_Labels, int] = {(delivery.value, outcome.value): 0 for delivery, outcome in states}
+        # By the words themselves: their text is looked up when somebody asks.
+        self.deliveries: dict[tuple[Word, Word], int] = dict.fromkeys(states, 0)
         self.answers: dict[_Labels, int] = {}
         self.faults: dict[_Labels, int] = {}
         self.late_answers: dict[_Labels, int] = {}
@@ -131,8 +132,8 @@ class ProgramMetrics:
         """
         key: _Labels = (self._partners.get(partner, OTHER), reason.slug)
         self.submissions[key] = self.submissions.get(key, 0) + 1
-        key = (delivery.value, outcome.value)
-        self.deliveries[key] = self.deliveries.get(key, 0) + 1
+        state = (delivery, outcome)
+        self.deliveries[state] = self.deliveries.get(state, 0) + 1
         self.duration.observe(total_s)
         if upstream_s:
             self.upstream.observe(upstream_s)
@@ -235,7 +236,7 @@ class Metrics(Collector):
         yield _histogram(families.UPSTREAM, self._timings(lambda program: program.upstream))
         yield _counter(families.ANSWERS, self._each(lambda program: program.answers))
         yield _counter(families.FAULTS, self._each(lambda program: program.faults))
-        yield _counter(families.DELIVERY, self._each(lambda program: program.deliveries))
+        yield _counter(families.DELIVERY, self._each(_delivered))
         yield _counter(families.LATE, self._each(lambda program: program.late_answers))
         yield _counter(families.SURPLUS, self._each(lambda program: {(): program.surplus_answers}))
         yield _counter(families.MAPPED, self._each(lambda program: {(): program.mapped_ids}))
@@ -269,6 +270,14 @@ class Metrics(Collector):
     def _timings(self, read: Callable[[ProgramMetrics], Histogram]) -> Iterator[tuple[_Labels, Histogram]]:
         for program in list(self._programs.values()):
             yield (program.name,), read(program)
+
+
+def _delivered(program: ProgramMetrics) -> dict[_Labels, int]:
+    counted: dict[_Labels, int] = {}
+    for (delivery, outcome), count in dict(program.deliveries).items():
+        labels = (delivery.value, outcome.value)
+        counted[labels] = counted.get(labels, 0) + count
+    return counted
 
 
 def _counter(family: Family, rows: _Rows) -> Metric:

@@ -55,16 +55,12 @@ def continued(
     if version == "ff" or (version == "00" and more) or trace_id == _NO_TRACE or parent == _NO_PARENT:
         return _begun(random_bits)
     state = tracestate if tracestate and _fit(tracestate) else ""
-    return Trace(trace_id, _nonzero(random_bits, 64), f"{int(flags, 16) & _KNOWN_FLAGS:02x}", state)
+    return Trace(trace_id, f"{random_bits(64) or 1:016x}", f"{int(flags, 16) & _KNOWN_FLAGS:02x}", state)
 
 
 def _begun(random_bits: Callable[[int], int]) -> Trace:
-    return Trace(_nonzero(random_bits, 128), _nonzero(random_bits, 64), _NEW_FLAGS, "")
-
-
-def _nonzero(random_bits: Callable[[int], int], size: int) -> str:
-    """Random hex digits; all zeroes would mean "invalid"."""
-    return f"{random_bits(size) or 1:0{size // 4}x}"
+    # All zeroes would mean "invalid".
+    return Trace(f"{random_bits(128) or 1:032x}", f"{random_bits(64) or 1:016x}", _NEW_FLAGS, "")
 
 
 def _fit(tracestate: str) -> bool:

@@ -117,7 +117,17 @@ class Upstream:
 
         # No await between the last look at the connection and the write.
         connection.send(request, run)
-        return await run.waiter
+        try:
+            return await run.waiter
+        except asyncio.CancelledError:
+            # Cancelled in the very step in which the answer came: it goes where it would have gone a step later.
+            if (
+                not run.waiter.cancelled()
+                and on_late is not None
+                and (answer := run.waiter.result().answer) is not None
+            ):
+                on_late(answer, monotonic() - run.written)
+            raise
 
     async def reachable(self) -> str:
         """Whether it can be connected to: "" when it can, else why not. Nothing is sent."""
@@ -158,6 +168,7 @@ class Upstream:
         """A connection to write on, or why there is none by then; tells `run` how it went."""
         scope = asyncio.timeout_at(by)
         self._dialing.add(scope)
+        found: Connection | Failure = Failure.CONNECT_TIMEOUT
         try:
             async with scope:
                 found = await self._dialer.dial(by)
@@ -166,7 +177,7 @@ class Upstream:
                     await asyncio.sleep(uniform(*_PAUSE_S))
                     found = await self._dialer.dial(by)
         except TimeoutError:
-            found = Failure.CONNECT_TIMEOUT
+            pass  # inside the second try: what the first one met with is the better word for it
         finally:
             self._dialing.discard(scope)
         run.connect_s = monotonic() - run.started
@@ -178,10 +189,9 @@ class Upstream:
 
     def _take(self) -> Connection | None:
         """An idle connection that may be written on now; those that may not are closed on the way."""
-        oldest = self.loop.time() - self._plan.keep_alive_s
         while self._idle:
-            connection, since = self._idle.popitem()
-            if since > oldest and connection.usable(peek=True):
+            connection, _ = self._idle.popitem()
+            if connection.usable(peek=True):
                 return connection
             connection.close()
         return None
@@ -224,7 +234,7 @@ class Upstream:
 
     def idle(self, connection: Connection) -> bool:
         """It could carry another lead; whether it is to stay open for one."""
-        if not self._plan.keep_alive_s or self._closing:
+        if not self._plan.keep_alive_s:
             return False
         self._idle[connection] = self.loop.time()
         if self._sweep is None:
@@ -241,7 +251,9 @@ class Upstream:
 
     async def _watch(self, seconds: float) -> None:
         """Wait until no lead is on its way, and once cutting until no connection is open either; or not longer."""
-        self._watcher = self.loop.create_future()
+        # Shared: a second `close`, of someone less patient, ends the first one's waiting too.
+        if self._watcher is None or self._watcher.done():
+            self._watcher = self.loop.create_future()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._watcher
+                await asyncio.shield(self._watcher)

@@ -131,7 +131,8 @@ async def test_a_client_that_sends_on_still_sees_why_it_was_refused(edge: Edge) 
     writer.close()
 
 
-async def test_a_client_that_does_not_stop_sending_is_cut_off(edge: Edge) -> None:
+async def test_a_client_that_does_not_stop_sending_is_cut_off(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LINGER_TIME", 3600.0)
     reader, writer = await edge.connect()
     writer.write(framed(b"Content-Length: 900000000"))
     assert (await read_answer(reader)).reason == "too_large"

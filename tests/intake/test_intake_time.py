@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from gateway.intake import Reply, Request, Unreadable
 from tests.support.client import read_answer
-from tests.support.downstream import Desk, Edge, open_edge, told
+from tests.support.downstream import Desk, open_edge, told
 from tests.support.downstream_client import drip
 from tests.support.raw_requests import CHUNK, FIRST_CHUNKED, LEAD, chunked, framed, post
 
@@ -47,7 +48,8 @@ async def test_a_dripping_head_does_not_buy_time_with_each_byte() -> None:
         dripping = asyncio.create_task(drip(writer, post() * 4, 0.01))
         answer = await read_answer(reader)
         assert answer.reason == "request_timeout"
-        assert _SHORT - _EARLY <= _now() - started < 4 * _SHORT
+        assert _now() - started >= _SHORT - _EARLY
+        assert not dripping.done()
         dripping.cancel()
         writer.close()
 
@@ -80,10 +82,11 @@ async def test_a_connection_on_which_no_request_begins_is_closed_without_a_word(
 async def test_empty_lines_do_not_keep_a_connection_open() -> None:
     async with open_edge(idle_time="150ms") as edge:
         reader, writer = await edge.connect()
-        started = _now()
-        dripping = asyncio.create_task(drip(writer, b"\r\n" * 200, 0.01))
-        await _silence(reader)
-        assert _now() - started < 4 * _SHORT
+        dripping = asyncio.create_task(drip(writer, b"\r\n" * 400, 0.01))
+        # What drips in at the moment of closing may turn the end into a reset.
+        with contextlib.suppress(ConnectionResetError):
+            await _silence(reader)
+        assert not dripping.done()
         dripping.cancel()
         writer.close()
 
@@ -118,11 +121,10 @@ async def test_a_body_that_does_not_end_is_answered_408_and_closed(begun: bytes)
 async def test_a_dripping_body_does_not_buy_time_with_each_byte() -> None:
     async with open_edge(body_time="150ms") as edge:
         reader, writer = await edge.connect()
-        started = _now()
         writer.write(framed(b"Content-Length: 1000"))
         dripping = asyncio.create_task(drip(writer, b"x" * 1000, 0.01))
         assert (await read_answer(reader)).reason == "request_timeout"
-        assert _now() - started < 4 * _SHORT
+        assert not dripping.done()
         dripping.cancel()
         writer.close()
 
@@ -182,13 +184,14 @@ async def test_a_body_that_came_while_the_handler_was_busy_is_not_late() -> None
         writer.close()
 
 
-async def test_hundreds_of_slow_heads_leave_the_others_alone(edge: Edge) -> None:
-    slow = await asyncio.gather(*(edge.connect() for _ in range(400)))
-    for _, writer in slow:
-        writer.write(post()[:50])
-    reader, writer = await edge.connect()
-    writer.write(post())
-    assert (await read_answer(reader)).reason == "accepted"
-    assert not edge.desk.refused
-    for _, one in (*slow, (reader, writer)):
-        one.close()
+async def test_hundreds_of_slow_heads_leave_the_others_alone() -> None:
+    async with open_edge(header_time="60s") as edge:
+        slow = await asyncio.gather(*(edge.connect() for _ in range(400)))
+        for _, writer in slow:
+            writer.write(post()[:50])
+        reader, writer = await edge.connect()
+        writer.write(post())
+        assert (await read_answer(reader)).reason == "accepted"
+        assert not edge.desk.refused
+        for _, one in (*slow, (reader, writer)):
+            one.close()

@@ -415,6 +415,14 @@ _OTHERS: tuple[RawRequest, ...] = (
         leads=1,
     ),
     RawRequest("100-continue with the body behind it", (_GREETING + LEAD,), (ACCEPTED,), False, 1, indivisible=True),
+    RawRequest(
+        "100-continue with half the body behind it",
+        (_GREETING + LEAD[:5], LEAD[5:]),
+        (ACCEPTED,),
+        closes=False,
+        leads=1,
+        indivisible=True,
+    ),
     RawRequest("100-continue without a body", (framed(b"Expect: 100-continue"),), (INVALID,), closes=False, leads=0),
     RawRequest(
         "100-continue of a stranger",

@@ -141,11 +141,16 @@ class Peer:
     async def fin(self) -> None:
         """End our half in order (over TLS with its closing alert), then wait for the other one."""
         if self._tls is not None:
-            with suppress(ssl.SSLError):
-                self._tls.unwrap()
-            await self._flush()
+            await self.alert()
         self._shutdown()
         await self.stall()
+
+    async def alert(self) -> None:
+        """Say over TLS that nothing more will come, and leave TCP as it is."""
+        assert self._tls is not None
+        with suppress(ssl.SSLError):
+            self._tls.unwrap()
+        await self._flush()
 
     async def fin_without_alert(self) -> None:
         """End TCP under TLS, as an attacker on the way could."""

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.datapost.reasons import Delivery, Reason
-from gateway.upstream import Failure
+from gateway.upstream import Failure, connection
 from tests.support.edge import LEAD, open_edge, post
 from tests.support.upstreams import (
     OK,
@@ -258,11 +258,26 @@ async def test_an_early_answer_to_a_large_lead_counts_and_the_rest_of_the_lead_s
         await peer.send(OK)
         await peer.request()
 
-    async with ScriptedUpstream(early) as legacy, open_edge(legacy.url, keep_alive="5s") as upstream:
+    async with ScriptedUpstream(early, answering(OK)) as legacy, open_edge(legacy.url, keep_alive="5s") as upstream:
         exchange = await post(upstream, b"x" * size)
         assert exchange.delivery is Delivery.ANSWERED
+        assert not (await post(upstream)).reused, "it would have stood behind the rest of the first lead"
         await legacy.until(lambda: legacy.ended == 1)
         assert len(legacy.arrivals[0].body) == size
+
+
+async def test_the_rest_of_a_lead_that_nobody_reads_does_not_keep_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "_LINGER_S", 0.1)
+    async with ScriptedUpstream(answer_and_never_read) as legacy, open_edge(legacy.url) as upstream:
+        assert (await post(upstream, b"x" * (16 * 1024 * 1024))).delivery is Delivery.ANSWERED
+        gone = asyncio.Event()
+        lost = upstream.lost
+        monkeypatch.setattr(upstream, "lost", lambda one: (lost(one), gone.set()))
+        async with asyncio.timeout(2):
+            await gone.wait()
+        assert upstream.connections == 0
 
 
 async def test_phases_are_timed() -> None:

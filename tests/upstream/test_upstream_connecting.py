@@ -13,6 +13,7 @@ import pytest
 
 from gateway.datapost.reasons import Delivery, Reason
 from gateway.upstream import Failure
+from gateway.upstream.connection import Connection
 from gateway.upstream.dialing import _in_turn
 from tests.support.edge import open_edge, post
 from tests.support.upstreams import OK, ScriptedUpstream, answering
@@ -122,12 +123,14 @@ async def test_a_connection_that_is_spoken_on_or_closed_before_the_write_costs_n
         with suppress(OSError):
             seen.append(first.recv(65536))
         second, _ = listener.accept()
+        second.settimeout(5)
         seen.append(second.recv(65536))
         second.sendall(OK)
         first.close()
         second.close()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
         async with open_edge(f"http://127.0.0.1:{listener.getsockname()[1]}/") as upstream:
@@ -257,13 +260,37 @@ async def test_a_caller_cancelled_while_connecting_sends_nothing_and_frees_its_s
             assert upstream.in_flight == 0
 
 
+@pytest.mark.parametrize("when", ["in the step of the connection", "one step later"])
+async def test_a_caller_cancelled_as_the_connection_is_made_sends_nothing_and_leaves_no_connection(
+    when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ScriptedUpstream(answering(OK)) as legacy, open_edge(legacy.url) as upstream:
+        sending = asyncio.ensure_future(post(upstream))
+        opened = upstream.opened
+
+        def open_and_cancel(connection: Connection) -> None:
+            opened(connection)
+            if when == "one step later":
+                upstream.loop.call_soon(sending.cancel)
+            else:
+                sending.cancel()
+
+        monkeypatch.setattr(upstream, "opened", open_and_cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await legacy.until(lambda: legacy.ended == 1)
+        assert (upstream.connections, upstream.in_flight) == (0, 0)
+    assert legacy.touched == 0
+
+
 async def test_closing_ends_leads_that_are_still_connecting_without_sending_them() -> None:
     with Silent("127.0.0.1") as silent:
         async with open_edge(f"http://127.0.0.1:{silent.port}/") as upstream:
             sending = asyncio.ensure_future(post(upstream))
             await asyncio.sleep(0)
-            await upstream.close()
-            exchange = await sending
+            async with asyncio.timeout(0.5):
+                await upstream.close()
+                exchange = await sending
     assert (exchange.delivery, exchange.failure) == (Delivery.NOT_SENT, Failure.CANCELLED)
     assert exchange.reason is Reason.DRAINING
 

@@ -102,6 +102,24 @@ async def test_a_caller_that_is_cancelled_does_not_stop_a_lead_that_has_gone_out
     assert len(legacy.arrivals) == 1
 
 
+async def test_an_answer_that_comes_in_the_step_of_the_cancellation_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = Late()
+    async with ScriptedUpstream(answering(OK)) as legacy, open_edge(legacy.url) as upstream:
+        settled = upstream.settled
+        sending = asyncio.ensure_future(post(upstream, on_late=late))
+
+        def settle_and_cancel() -> None:
+            settled()
+            upstream.loop.call_soon(sending.cancel)  # before the caller, who has its result by then, can run
+
+        monkeypatch.setattr(upstream, "settled", settle_and_cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert (await late.next())[0].body == b"OK|98|10.00|177"
+
+
 async def test_a_cancelled_callers_lead_ends_at_its_timeouts_like_any_other() -> None:
     times = {"timeouts": SHORT, "late_answer": "0s"}
     async with ScriptedUpstream(answering(b"")) as legacy, open_edge(legacy.url, **times) as upstream:
@@ -132,9 +150,26 @@ async def test_an_answer_that_comes_late_is_told_once_after_the_outcome(answer: 
         assert told.body == b"OK|98|10.00|177"
         assert 0.15 < seconds < 5
         await legacy.until(lambda: legacy.ended == 1)
-        assert (upstream.late_answers, upstream.connections) == (0, 0), "a slow connection is not kept"
+        assert (upstream.late_answers, upstream.connections) == (0, 0)
         assert late.told.empty()
     assert len(legacy.arrivals) == 1
+
+
+async def test_a_connection_whose_answer_came_late_is_not_kept() -> None:
+    late, release = Late(), asyncio.Event()
+
+    async def slow(peer: Peer) -> None:
+        await peer.request()
+        await release.wait()
+        await peer.send(OK)
+        await peer.stall()
+
+    times = {"timeouts": SHORT, "late_answer": "5s", "keep_alive": "60s"}
+    async with ScriptedUpstream(slow) as legacy, open_edge(legacy.url, **times) as upstream:
+        await post(upstream, on_late=late)
+        release.set()
+        await late.next()
+        await legacy.until(lambda: legacy.ended == 1)
 
 
 async def test_a_deadline_lets_a_late_answer_come_too() -> None:
@@ -247,6 +282,18 @@ async def test_after_the_grace_leads_that_were_sent_are_unknown() -> None:
         assert (exchange.delivery, exchange.failure) == (Delivery.SENT, Failure.CANCELLED)
         assert exchange.reason is Reason.OUTCOME_UNKNOWN
         assert upstream.connections == 0
+
+
+async def test_a_second_close_cuts_what_the_first_one_still_grants() -> None:
+    async with ScriptedUpstream(answering(b"")) as legacy, open_edge(legacy.url) as upstream:
+        sending = asyncio.ensure_future(post(upstream))
+        await legacy.until(lambda: legacy.requests == 1)
+        patient = asyncio.ensure_future(upstream.close(60))
+        await turns()
+        async with asyncio.timeout(2):
+            await upstream.close(0.1)
+            await patient
+            assert (await sending).failure is Failure.CANCELLED
 
 
 async def test_closing_gives_up_late_answers_without_a_word() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import ssl
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from gateway.datapost.reasons import Delivery
 from gateway.upstream import Failure
 from tests.support.edge import LEAD, open_edge, post
-from tests.support.upstreams import OK, Peer, Script, ScriptedUpstream, answering, cutting_request, serving
+from tests.support.upstreams import OK, Peer, Script, ScriptedUpstream, answering, cutting_request, serving, turns
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command makes the certificates")
 
@@ -211,3 +212,47 @@ async def test_a_legacy_that_leaves_inside_the_request_makes_the_outcome_unknown
         assert exchange.failure in (Failure.CLOSED_EARLY, Failure.RESET)
         assert not exchange.second_try
     assert len(legacy.arrivals) == 1
+
+
+async def test_a_legacy_that_never_says_goodbye_does_not_keep_the_connection(
+    authority: Authority, good: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rude(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.deaf()
+
+    async with (
+        ScriptedUpstream(rude, tls=good) as legacy,
+        open_edge(legacy.url, tls={"ca": authority.certificate}) as upstream,
+    ):
+        assert (await post(upstream)).delivery is Delivery.ANSWERED
+        gone = asyncio.Event()
+        lost = upstream.lost
+        monkeypatch.setattr(upstream, "lost", lambda connection: (lost(connection), gone.set()))
+        async with asyncio.timeout(3):
+            await gone.wait()
+        assert upstream.connections == 0
+
+
+async def test_a_kept_connection_on_which_tls_was_closed_but_tcp_was_not_never_carries_a_lead(
+    authority: Authority, good: ssl.SSLContext
+) -> None:
+    peers: list[Peer] = []
+
+    async def first(peer: Peer) -> None:
+        peers.append(peer)
+        await peer.request()
+        await peer.send(OK)
+        await peer.stall()
+
+    async with (
+        ScriptedUpstream(first, serving(OK), tls=good) as legacy,
+        open_edge(legacy.url, tls={"ca": authority.certificate}, keep_alive="60s") as upstream,
+    ):
+        await post(upstream)
+        await peers[0].alert()
+        await turns()
+        second = await post(upstream)
+        assert (second.delivery, second.reused) == (Delivery.ANSWERED, False)
+    assert legacy.requests == 2
