@@ -1,0 +1,232 @@
+"""`gateway journal export`: conversions as CSV, for the platform's upload and for reconciling with the legacy.
+
+The columns of --late are those that impact.com takes for conversions at the order level (its reference "Conversion
+Data", https://integrations.impact.com/impact-brand/docs/order-level-data): names, case and formats are the
+platform's. Nothing else of a lead is opened than what stands in them: the click ID, and what the answer to the
+partner says anyway.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.journal.options import program_option, since_option, until_option
+from gateway.cli.options import config_option
+
+if TYPE_CHECKING:
+    from gateway.cli.journal.opening import Desk
+    from gateway.journal.records import Query, Record
+
+#: The platform's names. CampaignId and ActionTrackerId are the account's, and the same in all lines.
+LATE_COLUMNS = (
+    "CampaignId",
+    "ActionTrackerId",
+    "EventDate",
+    "OrderId",
+    "ClickId",
+    "CustomerId",
+    "CurrencyCode",
+    "Amount",
+)
+#: The same names for the same things, and beside them what finds a lead here and there.
+ACCEPTED_COLUMNS = (
+    "Reference",
+    "Program",
+    "Partner",
+    "EventDate",
+    "LegacyId",
+    "OrderId",
+    "CustomerId",
+    "CurrencyCode",
+    "Amount",
+    "AcceptedLate",
+)
+# Size as in the platform's reference; what is no such text was not made by the platform.
+_is_click_id = re.compile(r"[!-~]{1,64}").fullmatch
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    """What the platform calls this program."""
+
+    campaign: str
+    action_tracker: str
+
+
+@click.command()
+@config_option
+@click.option("--late", "kind", flag_value="late", help="Accepted after the partner was told that it was not known.")
+@click.option("--accepted", "kind", flag_value="accepted", help="All that were accepted, to compare with the legacy.")
+@program_option
+@since_option
+@until_option
+@click.option("--campaign-id", metavar="N", default="", help="With --late: the column CampaignId.")
+@click.option("--action-tracker-id", metavar="N", default="", help="With --late: the column ActionTrackerId.")
+@click.option("--ids", is_flag=True, help="With --accepted: the legacy's IDs alone, one a line.")
+def command(
+    config: Path,
+    kind: str | None,
+    program: str | None,
+    since: str | None,
+    until: str | None,
+    campaign_id: str,
+    action_tracker_id: str,
+    ids: bool,
+) -> None:
+    """Write conversions as CSV, newest first.
+
+    --late is for the platform's upload. It needs `attribution: {click_id: FIELD}` in the program; a conversion
+    without a click ID, or whose content was erased, cannot be uploaded and is listed on stderr. --since and --until
+    are then about the time at which the lead turned out to be accepted.
+
+    --accepted is for reconciling with the legacy's own list; --since and --until are about when leads came.
+    Times are read as gateway journal search reads them. Exit code 1: not all could be written.
+    """
+    from gateway.cli.journal.moments import moment_ms, zone_of
+    from gateway.cli.journal.opening import at_desk
+    from gateway.datapost.reasons import Outcome
+    from gateway.journal.records import Query
+
+    if kind is None:
+        raise click.UsageError("Say --late or --accepted.")
+    late = kind == "late"
+    if ids and late:
+        raise click.UsageError("--ids goes with --accepted.")
+    if (campaign_id or action_tracker_id) and not late:
+        raise click.UsageError("--campaign-id and --action-tracker-id go with --late.")
+
+    async def work(desk: Desk) -> int:
+        known = desk.configured
+        if program is not None:
+            known.program(program)
+        elif (campaign_id or action_tracker_id) and len(known.settings) > 1:
+            raise click.UsageError(
+                f"There are several programs; say which with --program: {', '.join(known.settings)}."
+            )
+        zone = zone_of(one.timezone for one in known.composition.programs.values() if program in (None, one.name))
+        now_ms = await desk.store.now_ms()
+        since_ms, until_ms = moment_ms("--since", since, zone, now_ms), moment_ms("--until", until, zone, now_ms)
+        query = Query(program=program or "", outcome=Outcome.ACCEPTED, sealed=True)
+        if late:
+            records = _late(desk, query, since_ms or 0, until_ms or now_ms + 1)
+            row = _late_row(desk, _Ids(campaign_id, action_tracker_id))
+        else:
+            records = desk.store.search(_between(query, since_ms, until_ms))
+            row = _accepted_row(desk)
+        columns = LATE_COLUMNS if late else ACCEPTED_COLUMNS
+        place = ACCEPTED_COLUMNS.index("LegacyId") if ids else None
+        return await _write(records, row, columns, place, "not uploadable" if late else "not complete")
+
+    at_desk(config, work)
+
+
+def _between(query: Query, since_ms: int | None, until_ms: int | None) -> Query:
+    from dataclasses import replace
+
+    return replace(query, since_ms=since_ms, until_ms=until_ms)
+
+
+async def _late(desk: Desk, query: Query, since_ms: int, until_ms: int) -> AsyncIterator[Record]:
+    from dataclasses import replace
+
+    async for record in desk.store.search(replace(query, late=True)):
+        if since_ms <= record.late_ms < until_ms:
+            yield record
+
+
+async def _write(
+    records: AsyncIterator[Record], row: Callable[[Record], Row], columns: Row, place: int | None, left_out: str
+) -> int:
+    """CSV on stdout, or one of its columns; what cannot be written on stderr. The exit code."""
+    from gateway.cli.journal.contents import NotReadable
+
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    if place is None:
+        out.writerow(columns)
+    missing = 0
+    async for record in records:
+        try:
+            cells = row(record)
+        except NotReadable as why:
+            missing += 1
+            click.echo(f"{left_out}: {record.reference}: {why}", err=True)
+            continue
+        if place is None:
+            out.writerow(cells)
+        else:
+            click.echo(cells[place])
+    return 1 if missing else 0
+
+
+def _late_row(desk: Desk, ids: _Ids) -> Callable[[Record], Row]:
+    from gateway.cli.journal.contents import NotReadable, contents_of, lead_of
+    from gateway.cli.journal.moments import spelled
+
+    def row(record: Record) -> Row:
+        settings = desk.configured.settings.get(record.program)
+        if settings is None or settings.attribution is None:
+            raise NotReadable(f"its program {record.program} does not say `attribution: {{click_id: FIELD}}`")
+        contents = contents_of(record, desk.sealer)
+        if contents.members is None:
+            raise NotReadable("its answer is not kept")
+        _, checked = lead_of(record, contents.body, desk.configured.composition.programs[record.program])
+        click_id = checked.fields.get(settings.attribution.click_id, "")
+        if not click_id:
+            raise NotReadable(f"the lead has no {settings.attribution.click_id}")
+        if not _is_click_id(click_id):
+            raise NotReadable(f"{settings.attribution.click_id} holds no click ID")
+        members = contents.members
+        return (
+            ids.campaign,
+            ids.action_tracker,
+            spelled(record.received_ms),
+            members.uniqueid,
+            click_id,
+            members.customerid,
+            _currency(desk, record, members.sale_amount),
+            members.sale_amount,
+        )
+
+    return row
+
+
+def _accepted_row(desk: Desk) -> Callable[[Record], Row]:
+    from gateway.cli.journal.contents import NotReadable, contents_of
+    from gateway.cli.journal.moments import spelled
+
+    def row(record: Record) -> Row:
+        contents = contents_of(record, desk.sealer)
+        members = contents.members
+        if members is None:
+            raise NotReadable("its answer is not kept")
+        known: Mapping[str, str] = {
+            "Reference": record.reference,
+            "Program": record.program,
+            "Partner": record.partner,
+            "EventDate": spelled(record.received_ms),
+            # Without an ID of the legacy's own it knows the lead by none, and the reference stood in.
+            "LegacyId": contents.legacy_id or members.uniqueid,
+            "OrderId": members.uniqueid,
+            "CustomerId": members.customerid,
+            "CurrencyCode": _currency(desk, record, members.sale_amount),
+            "Amount": members.sale_amount,
+            "AcceptedLate": spelled(record.late_ms) if record.late_ms else "",
+        }
+        return tuple(known[column] for column in ACCEPTED_COLUMNS)
+
+    return row
+
+
+def _currency(desk: Desk, record: Record, amount: str) -> str:
+    settings = desk.configured.settings.get(record.program)
+    return settings.answer.sale_amount.money.currency if amount and settings is not None else ""

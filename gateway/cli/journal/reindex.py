@@ -1,0 +1,175 @@
+"""`gateway journal reindex`: all hashes anew, from what is kept of the leads.
+
+The journal keeps no values to hash, so each lead is opened, read as it was read when it came, and hashed again. What
+is not kept any more cannot be: such a row is recognised by nobody under a new key.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.options import config_option
+
+if TYPE_CHECKING:
+    from gateway.cli.journal.opening import Desk
+    from gateway.journal.keys import Hashes
+    from gateway.journal.operations import Reindex
+    from gateway.journal.records import Record
+    from gateway.journal.reserving import Reservation
+
+_AT_ONCE = 500
+
+
+@click.command()
+@config_option
+@click.option(
+    "--from",
+    "old",
+    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="The index key that the journal was written with, when it is another one now; - for stdin.",
+)
+def command(config: Path, old: Path | None) -> None:
+    """Make all hashes anew after journal.index_key or journal.index has changed.
+
+    Stop the gateway first: what it hashes meanwhile would be by the other key, and it refuses to start before this is
+    done. Can be stopped and started again. Leads whose content is erased or past `retain` cannot be hashed again:
+    their duplicates are recognised no longer. Idempotency keys are forgotten with a new key. Exit code 1: nothing was
+    done, or some leads could not be read.
+    """
+    from gateway.cli.journal.opening import INDEX_KEY, at_desk, fail
+    from gateway.cli.journal.progress import Progress
+    from gateway.journal.operations import Remember
+    from gateway.journal.records import Query
+
+    former = _former(old)
+
+    async def work(desk: Desk) -> int:
+        now = desk.configured.plan.hashes
+        before = former or now
+        mark = f"reindexing {before.name} {now.name}"
+        kept = await desk.commit(Remember(INDEX_KEY, before.name))
+        if kept == now.name and former is not None:
+            fail("the journal is by the configured index_key already; without --from, journal.index alone is applied")
+        if kept not in (before.name, mark):
+            fail("the journal was written with another index_key; give that one with --from FILE")
+        # A gateway that is started with either key before the end is refused.
+        await desk.commit(Remember(INDEX_KEY, mark, replace=True))
+        hashing = _Hashing(desk, before)
+        done = hashed = 0
+        operations: list[Reindex] = []
+        with Progress("leads hashed") as progress:
+            async for record in desk.store.search(Query(sealed=True)):
+                done += 1
+                progress(done)
+                if (operation := hashing(record)) is not None:
+                    operations.append(operation)
+                if len(operations) == _AT_ONCE:
+                    hashed += await _write(desk, operations)
+                    operations = []
+            hashed += await _write(desk, operations)
+        await desk.commit(Remember(INDEX_KEY, now.name, replace=True))
+        click.echo(f"{hashed} lead{'' if hashed == 1 else 's'} hashed anew.")
+        if hashing.gone:
+            click.echo(f"{hashing.gone} could not be: nothing is kept of what they said.", err=True)
+        for reference, why in hashing.failed.items():
+            click.echo(f"not hashed: {reference}: {why}", err=True)
+        return 1 if hashing.failed else 0
+
+    at_desk(config, work)
+
+
+def _former(file: Path | None) -> Hashes | None:
+    """The hashes of the key in a file; None without one. Wrong use when it holds none."""
+    from gateway.journal.keys import Hashes
+
+    if file is None:
+        return None
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        return Hashes(text.strip().encode())
+    except (OSError, ValueError) as error:  # UnicodeDecodeError is one, and its text quotes the key
+        why = error.strerror if isinstance(error, OSError) else "holds no index key"
+        raise click.BadParameter(f"{file} {why or 'cannot be read'}.", param_hint="--from") from None
+
+
+@dataclass(slots=True)
+class _Both:
+    """One program's hashes, as they were and as they are."""
+
+    before: Reservation
+    now: Reservation
+
+
+class _Hashing:
+    """From a record to what has to be written. gone: nothing is kept; failed: why, by reference."""
+
+    def __init__(self, desk: Desk, before: Hashes) -> None:
+        from gateway.journal.reserving import compile_reservation
+        from gateway.settings.problems import loose_report
+
+        self._desk = desk
+        self._same_key = before.name == desk.configured.plan.hashes.name
+        self._both = {
+            name: _Both(
+                compile_reservation(
+                    settings.lead,
+                    program=name,
+                    signed_in=settings.auth != "none",
+                    index=desk.configured.plan.index,
+                    hashes=before,
+                    report=loose_report(),
+                ),
+                desk.configured.composition.programs[name].reserve,
+            )
+            for name, settings in desk.configured.settings.items()
+        }
+        self.gone = 0
+        self.failed: dict[str, str] = {}
+
+    def __call__(self, record: Record) -> Reindex | None:
+        from gateway.cli.journal.contents import NotReadable, contents_of, lead_of
+        from gateway.datapost.reasons import Outcome
+        from gateway.journal.operations import Reindex
+
+        if record.sealed is None or not record.sealed.body:
+            # Refused ones hold nothing and are not kept.
+            self.gone += record.outcome is not Outcome.NONE
+            return None
+        try:
+            both = self._both.get(record.program)
+            if both is None:
+                raise NotReadable(f"there is no program {record.program} any more")
+            body = contents_of(record, self._desk.sealer).body
+            program = self._desk.configured.composition.programs[record.program]
+            lead, checked = lead_of(record, body, program)
+        except NotReadable as why:
+            self.failed[record.reference] = str(why)
+            return None
+        before, now = (
+            reservation.entry(
+                reference=record.reference,
+                partner=record.partner,
+                received_ms=record.received_ms,
+                pairs=lead.pairs,
+                typed=checked.typed,
+                idempotency_key=None,
+                content_type="",
+                body=b"",
+            )
+            for reservation in (both.before, both.now)
+        )
+        claims = tuple((old.key, new.key) for old, new in zip(before.claims, now.claims, strict=True))
+        return Reindex(record.reference, now.fingerprint, None, () if self._same_key else claims, now.index)
+
+
+async def _write(desk: Desk, operations: list[Reindex]) -> int:
+    if not operations:
+        return 0
+    results = await desk.store.commit(operations)
+    return sum(result is True for result in results)
