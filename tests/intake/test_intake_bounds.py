@@ -103,12 +103,13 @@ async def test_a_client_that_does_not_take_its_answer_is_cut_off(monkeypatch: py
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(head(b"Host: x", b"Content-Length: 0") * 2)
         await eventually(lambda: bool(desk.requests))
+        writer.write(head(b"Host: x", b"Content-Length: 0"))
         await eventually(lambda: edge.intake.connections == 0)
         assert len(desk.requests) == 1, "the next request waits until its turn's answer is taken"
         writer.close()
 
 
-async def test_a_slow_client_gets_the_whole_of_its_answers(edge: Edge) -> None:
+async def test_a_slow_client_gets_the_whole_of_its_answers() -> None:
     desk = Generous()
     async with open_edge(desk) as edge:
         reader, writer = await edge.connect()
@@ -117,6 +118,17 @@ async def test_a_slow_client_gets_the_whole_of_its_answers(edge: Edge) -> None:
         for _ in range(2):
             await reader.readuntil(b"\r\n\r\n")
             assert len(await reader.readexactly(64 * _MIB)) == 64 * _MIB
+        writer.close()
+
+
+async def test_a_slow_client_that_has_its_last_answer_does_not_hold_the_connection() -> None:
+    desk = Generous()
+    async with open_edge(desk) as edge:
+        reader, writer = await edge.connect()
+        writer.write(head(b"Host: x", b"Content-Length: 0", b"Connection: close"))
+        await reader.readuntil(b"\r\n\r\n")
+        assert len(await reader.readexactly(64 * _MIB)) == 64 * _MIB
+        await eventually(lambda: edge.intake.connections == 0, within=4 * connection.LINGER_TIME)
         writer.close()
 
 

@@ -92,7 +92,7 @@ async def test_a_body_wanted_after_its_client_has_left_is_not_waited_for() -> No
         await eventually(lambda: edge.intake.connections == 0)
         desk.go.set()
         await eventually(lambda: edge.intake.busy == 0)
-        assert not desk.leads
+        assert [body.reason for body in desk.unread] == [Reason.CLIENT_GONE]
 
 
 async def test_leads_behind_one_whose_client_has_left_are_not_taken() -> None:
@@ -106,6 +106,23 @@ async def test_leads_behind_one_whose_client_has_left_are_not_taken() -> None:
         desk.go.set()
         await eventually(lambda: edge.intake.busy == 0)
         assert desk.leads == [LEAD]
+
+
+async def test_a_stranger_whose_body_came_in_the_meantime_keeps_the_connection() -> None:
+    desk = Gate()
+    async with open_edge(desk) as edge:
+        reader, writer = await edge.connect()
+        stranger = framed(b"Content-Length: %d" % len(LEAD)).replace(b"Basic ", b"Basic eDp5")
+        writer.write(stranger)
+        await eventually(lambda: edge.intake.busy == 1)
+        writer.write(LEAD + post())
+        await eventually(lambda: len(edge.intake._open.copy().pop()._buffer) > len(LEAD))
+        desk.go.set()
+        answer = await read_answer(reader)
+        assert answer.reason == "unauthorized"
+        assert "connection" not in answer.headers
+        assert (await read_answer(reader)).reason == "accepted"
+        writer.close()
 
 
 # --- handlers that fail ---

@@ -42,6 +42,7 @@ class Desk:
     leads: list[bytes] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     refused: list[tuple[Reason, str]] = field(default_factory=list)
+    unread: list[Unreadable] = field(default_factory=list)
     #: Awaited with each request before it is looked at.
     before: Callable[[Request], Awaitable[object]] | None = None
 
@@ -57,6 +58,7 @@ class Desk:
             return told(Reason.UNAUTHORIZED)
         body = await request.body()
         if isinstance(body, Unreadable):
+            self.unread.append(body)
             return told(body.reason, body.text)
         if not body:
             return told(Reason.LEAD_INVALID)
@@ -102,5 +104,6 @@ async def open_edge(desk: Any = None, **limits: Any) -> AsyncIterator[Edge]:
         await intake.abort()
         assert await intake.drained(5.0), "a connection or a handler is left"
         assert (intake.connections, intake.busy) == (0, 0)
+        assert not intake._per_address, "addresses pile up"
         await server.wait_closed()
         assert not complaints, complaints
