@@ -1,4 +1,4 @@
-"""PostgreSQL stops, freezes, loses connections: nothing is sent without a row, nothing is done twice, it comes back.
+"""PostgreSQL stops, freezes, grows, loses connections: nothing goes out without a row, nothing is done twice.
 
 Each fault is made at an exact point of a transaction, on a real server. The suite that both stores share stands in
 test_store_contract.py.
@@ -13,13 +13,29 @@ import sys
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 
 import asyncpg
 import pytest
 
 from gateway.datapost.reasons import Delivery, Outcome, Reason
-from gateway.journal.operations import Beat, Begin, Finish, Look, RecordKey, Recover
+from gateway.journal.operations import (
+    Beat,
+    Begin,
+    CountUnknown,
+    Erase,
+    Finish,
+    ForeignKeys,
+    Leave,
+    Look,
+    Purge,
+    RecordKey,
+    Recover,
+    Reindex,
+    Rewrap,
+    SettleByHand,
+)
 from gateway.journal.postgres import DriverMissing, PostgresStore
 from gateway.journal.records import Query, Record
 from gateway.journal.values import Claim, Entry, Meeting, Met, NotTaken, Settlement, StoreUnavailable
@@ -409,6 +425,60 @@ async def test_what_the_server_says_of_values_does_not_get_into_errors(store: Po
     [refused] = await store.commit([begin(reference=lead.entry.reference)])
     assert isinstance(refused, NotTaken)
     assert CANARY not in "".join(traceback.format_exception(refused)).lower()
+
+
+# --- size ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filled(postgres_server: PostgresServer, database: str, store: PostgresStore) -> str:
+    """The store's database with 20,000 settled submissions, of which the server knows no statistics."""
+    postgres_server.sql(
+        """
+        INSERT INTO journal.submissions (reference, received_ms, program, partner, fingerprint, idempotency,
+                                         content_type, faults, body)
+        SELECT 'A' || lpad(i::text, 25, '0'), journal.now_ms() - i, 'auto', 'acme', decode(md5(i::text), 'hex'),
+               decode(md5('i' || i), 'hex'), '', '', 'sealed' FROM generate_series(1, 20000) AS i;
+        INSERT INTO journal.outcomes (reference, settled_ms, kept, delivery, outcome, reason, first_reason, members)
+        SELECT reference, received_ms, true, 'answered', 'accepted', 'accepted', 'accepted', 'sealed'
+        FROM journal.submissions;
+        INSERT INTO journal.claims SELECT decode(md5('c' || reference), 'hex'), 4000000000000, reference, 'same_email'
+        FROM journal.submissions;
+        INSERT INTO journal.record_keys SELECT reference, '0badcafe', 'wrapped' FROM journal.submissions;
+        INSERT INTO journal.index_hashes SELECT decode(md5('h' || reference), 'hex'), reference FROM journal.submissions
+        """,
+        database,
+    )
+    return database
+
+
+async def test_a_commit_reads_no_more_rows_in_a_large_journal_than_in_a_small_one(
+    postgres_server: PostgresServer, store: PostgresStore, filled: str
+) -> None:
+    lead, unknown, other = begin(), begin(), begin()
+    purge = Purge(content_ms=10**9, row_ms=10**9)
+    # Twice, since the server plans anew once it has statistics.
+    for reference in ("first", "second"):
+        read = rows_read(postgres_server, filled)
+        await store.commit([lead, unknown, Look(other.entry)])
+        await store.commit(
+            [finish(lead), finish(other), Recover(), CountUnknown(), Beat("owner", 1000), Leave("owner")]
+        )
+        late = Finish(replace(finish(unknown).settlement, late=True))
+        await store.commit([late, SettleByHand(reference="", outcome=Outcome.ACCEPTED, members=b"", who="", why="")])
+        await store.commit([purge, Erase(index=(b"h",), who="", why=""), Rewrap((("", lead.key, lead.key),))])
+        await store.commit([ForeignKeys("", limit=10), Reindex(reference, b"f", b"i", ((b"a", b"b"),), (b"h",))])
+        await store.close()  # the server counts when a connection ends
+        assert rows_read(postgres_server, filled) - read < 300
+        lead, unknown, other = begin(), begin(), begin()
+        postgres_server.sql("ANALYZE", filled)
+
+
+def rows_read(server: PostgresServer, database: str) -> int:
+    """How many rows and index entries of the journal all connections that have ended have read."""
+    tables = "(SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = 'journal')"
+    indexes = "(SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = 'journal')"
+    return int(server.sql(f"SELECT {tables} + {indexes}", database))
 
 
 # --- the driver ---------------------------------------------------------------------------------------------------

@@ -100,6 +100,7 @@ def _session(timeout_s: float) -> dict[str, str]:
         "enable_hashjoin": "off",
         "enable_mergejoin": "off",
         "enable_bitmapscan": "off",
+        "max_parallel_workers_per_gather": "0",
         "jit": "off",
     }
 

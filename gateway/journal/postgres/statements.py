@@ -33,10 +33,11 @@ LEFT JOIN outcomes AS o ON o.reference = s.reference
 LEFT JOIN record_keys AS k ON k.reference = s.reference
 UNION ALL
 SELECT 1, o.held, {_HOLDER}, '', 0
-FROM outcomes AS o
+FROM unnest($1::bytea[]) AS f (key)
+JOIN outcomes AS o ON o.held = f.key
 JOIN submissions AS s ON s.reference = o.reference
 LEFT JOIN record_keys AS k ON k.reference = o.reference
-WHERE o.held = ANY ($1::bytea[])
+WHERE o.held IS NOT NULL
 UNION ALL
 SELECT 2, i.key, {_HOLDER}, '', 0
 FROM unnest($2::bytea[]) AS i (key)
@@ -154,7 +155,7 @@ RECOVER = """
 WITH dead AS MATERIALIZED (
   SELECT o.reference
   FROM open_submissions AS o LEFT JOIN owners AS w ON w.owner = o.owner
-  WHERE w.owner IS NULL OR w.until_ms <= now_ms()
+  WHERE w.owner IS NULL OR w.until_ms <= (SELECT now_ms())
   ORDER BY o.reference LIMIT $1
   FOR UPDATE OF o SKIP LOCKED
 ), closed AS (
@@ -170,7 +171,7 @@ RETURNING reference
 
 FORGET_OWNERS = """
 DELETE FROM owners AS w
-WHERE w.until_ms <= now_ms() AND NOT EXISTS (SELECT FROM open_submissions AS o WHERE o.owner = w.owner)
+WHERE w.until_ms <= (SELECT now_ms()) AND NOT EXISTS (SELECT FROM open_submissions AS o WHERE o.owner = w.owner)
 """
 
 # --- operators --------------------------------------------------------------------------------------------------
@@ -211,19 +212,22 @@ UPDATE outcomes SET members = NULL, answer = NULL, kept = false WHERE reference 
 """
 
 COUNT_UNKNOWN = """
+WITH unknown AS MATERIALIZED (SELECT reference FROM outcomes WHERE held IS NOT NULL)
 SELECT s.program, count(*), min(s.received_ms)
-FROM outcomes AS o JOIN submissions AS s ON s.reference = o.reference
-WHERE o.held IS NOT NULL
+FROM unknown AS u JOIN submissions AS s ON s.reference = u.reference
 GROUP BY s.program
 """
 
 # --- keeping ----------------------------------------------------------------------------------------------------
 
+# (SELECT now_ms()) and not now_ms(): read once, it can be looked up in an index.
+
 #: $1 limit -> a row each.
 PURGE_CLAIMS = """
 WITH old AS MATERIALIZED (
   SELECT c.key FROM claims AS c
-  WHERE c.until_ms <= now_ms() AND NOT EXISTS (SELECT FROM open_submissions AS o WHERE o.reference = c.reference)
+  WHERE c.until_ms <= (SELECT now_ms())
+    AND NOT EXISTS (SELECT FROM open_submissions AS o WHERE o.reference = c.reference)
   ORDER BY c.until_ms LIMIT $1 FOR UPDATE OF c SKIP LOCKED
 )
 DELETE FROM claims AS c USING old WHERE c.key = old.key RETURNING 1
@@ -233,7 +237,7 @@ DELETE FROM claims AS c USING old WHERE c.key = old.key RETURNING 1
 PURGE_CONTENTS = """
 WITH old AS MATERIALIZED (
   SELECT reference FROM outcomes
-  WHERE kept AND outcome <> 'unknown' AND greatest(settled_ms, late_ms) <= now_ms() - $1
+  WHERE kept AND outcome <> 'unknown' AND greatest(settled_ms, late_ms) <= (SELECT now_ms()) - $1
   ORDER BY greatest(settled_ms, late_ms) LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE outcomes AS o SET members = NULL, answer = NULL, kept = false FROM old WHERE o.reference = old.reference
@@ -246,14 +250,14 @@ WITH keys AS (DELETE FROM record_keys WHERE reference = ANY ($1::text[])),
   hashes AS (DELETE FROM index_hashes WHERE reference = ANY ($1::text[]))
 UPDATE submissions
 SET body = NULL,
-    fingerprint = CASE WHEN known_until_ms > now_ms() THEN fingerprint END,
-    idempotency = CASE WHEN known_until_ms > now_ms() THEN idempotency END
+    fingerprint = CASE WHEN known_until_ms > (SELECT now_ms()) THEN fingerprint END,
+    idempotency = CASE WHEN known_until_ms > (SELECT now_ms()) THEN idempotency END
 WHERE reference = ANY ($1::text[])
 """
 
 FORGET_ERASED = """
 UPDATE submissions AS s SET fingerprint = NULL, idempotency = NULL
-WHERE s.erased AND s.fingerprint IS NOT NULL AND s.known_until_ms <= now_ms()
+WHERE s.erased AND s.fingerprint IS NOT NULL AND s.known_until_ms <= (SELECT now_ms())
   AND NOT EXISTS (SELECT FROM open_submissions AS o WHERE o.reference = s.reference)
 """
 
@@ -261,7 +265,8 @@ WHERE s.erased AND s.fingerprint IS NOT NULL AND s.known_until_ms <= now_ms()
 OLD_ROWS = """
 SELECT s.reference
 FROM submissions AS s JOIN outcomes AS o ON o.reference = s.reference
-WHERE s.received_ms <= now_ms() - $1 AND greatest(o.settled_ms, o.late_ms) <= now_ms() - $1 AND o.outcome <> 'unknown'
+WHERE s.received_ms <= (SELECT now_ms()) - $1 AND greatest(o.settled_ms, o.late_ms) <= (SELECT now_ms()) - $1
+  AND o.outcome <> 'unknown'
   AND NOT EXISTS (SELECT FROM claims AS c WHERE c.reference = s.reference)
 ORDER BY s.received_ms LIMIT $2
 FOR UPDATE OF o SKIP LOCKED
@@ -277,7 +282,7 @@ DELETE FROM submissions WHERE reference = ANY ($1::text[])
 """
 
 #: $1 age in ms.
-PURGE_WRITERS = "DELETE FROM writers WHERE seen_ms <= now_ms() - $1"
+PURGE_WRITERS = "DELETE FROM writers WHERE seen_ms <= (SELECT now_ms()) - $1"
 
 #: $1 key id, $2 after, $3 limit -> reference, key_id, wrapped.
 FOREIGN_KEYS = """
