@@ -42,7 +42,7 @@ def command(config: Path, fields: tuple[str, ...], reference: str | None, why: s
         if sys.stdin.isatty() and not yes:
             query = Query(reference=reference or "")
             count = 0
-            async for record in search(desk.store, query, spelled):
+            async for record in search(desk, query, spelled):
                 count += not record.erased
             if count and not click.confirm(f"Erase {_count(count)} for good?", err=True):
                 return 1

@@ -11,8 +11,8 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from gateway.cli.options import config_option
 
 if TYPE_CHECKING:
     from gateway.cli.journal.opening import Desk
-    from gateway.journal.records import Query, Record
+    from gateway.journal.records import Record
 
 #: The platform's names. CampaignId and ActionTrackerId are the account's, and the same in all lines.
 LATE_COLUMNS = (
@@ -92,6 +92,7 @@ def command(
     --accepted is for reconciling with the legacy's own list; --since and --until are about when leads came.
     Times are read as gateway journal search reads them. Exit code 1: not all could be written.
     """
+    from gateway.cli.journal.contents import NotReadable
     from gateway.cli.journal.moments import moment_ms, zone_of
     from gateway.cli.journal.opening import at_desk
     from gateway.datapost.reasons import Outcome
@@ -106,6 +107,7 @@ def command(
         raise click.UsageError("--campaign-id and --action-tracker-id go with --late.")
 
     async def work(desk: Desk) -> int:
+        missing = False
         known = desk.configured
         if program is not None:
             known.program(program)
@@ -116,56 +118,39 @@ def command(
         zone = zone_of(one.timezone for one in known.composition.programs.values() if program in (None, one.name))
         now_ms = await desk.store.now_ms()
         since_ms, until_ms = moment_ms("--since", since, zone, now_ms), moment_ms("--until", until, zone, now_ms)
-        query = Query(program=program or "", outcome=Outcome.ACCEPTED, sealed=True)
-        if late:
-            records = _late(desk, query, since_ms or 0, until_ms or now_ms + 1)
-            row = _late_row(desk, _Ids(campaign_id, action_tracker_id))
-        else:
-            records = desk.store.search(_between(query, since_ms, until_ms))
-            row = _accepted_row(desk)
-        columns = LATE_COLUMNS if late else ACCEPTED_COLUMNS
-        place = ACCEPTED_COLUMNS.index("LegacyId") if ids else None
-        return await _write(records, row, columns, place, "not uploadable" if late else "not complete")
+        query = Query(program=program or "", outcome=Outcome.ACCEPTED, sealed=True, late=late)
+        row = _late_row(desk, _Ids(campaign_id, action_tracker_id)) if late else _accepted_row(desk)
+        table = _Table(LATE_COLUMNS if late else ACCEPTED_COLUMNS, "LegacyId" if ids else None)
+        if not late:
+            query = replace(query, since_ms=since_ms, until_ms=until_ms)
+        async with desk.searching(query) as records:
+            async for record in records:
+                if late and not (since_ms or 0) <= record.late_ms < (until_ms or record.late_ms + 1):
+                    continue
+                try:
+                    table.add(row(record))
+                except NotReadable as why:
+                    missing = True
+                    click.echo(f"not {'uploadable' if late else 'complete'}: {record.reference}: {why}", err=True)
+        return 1 if missing else 0
 
     at_desk(config, work)
 
 
-def _between(query: Query, since_ms: int | None, until_ms: int | None) -> Query:
-    from dataclasses import replace
+class _Table:
+    """CSV on stdout, its columns first; or one of them, a line each."""
 
-    return replace(query, since_ms=since_ms, until_ms=until_ms)
+    def __init__(self, columns: Row, alone: str | None) -> None:
+        self._alone = None if alone is None else columns.index(alone)
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        if self._alone is None:
+            self._writer.writerow(columns)
 
-
-async def _late(desk: Desk, query: Query, since_ms: int, until_ms: int) -> AsyncIterator[Record]:
-    from dataclasses import replace
-
-    async for record in desk.store.search(replace(query, late=True)):
-        if since_ms <= record.late_ms < until_ms:
-            yield record
-
-
-async def _write(
-    records: AsyncIterator[Record], row: Callable[[Record], Row], columns: Row, place: int | None, left_out: str
-) -> int:
-    """CSV on stdout, or one of its columns; what cannot be written on stderr. The exit code."""
-    from gateway.cli.journal.contents import NotReadable
-
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    if place is None:
-        out.writerow(columns)
-    missing = 0
-    async for record in records:
-        try:
-            cells = row(record)
-        except NotReadable as why:
-            missing += 1
-            click.echo(f"{left_out}: {record.reference}: {why}", err=True)
-            continue
-        if place is None:
-            out.writerow(cells)
+    def add(self, row: Row) -> None:
+        if self._alone is None:
+            self._writer.writerow(row)
         else:
-            click.echo(cells[place])
-    return 1 if missing else 0
+            click.echo(row[self._alone])
 
 
 def _late_row(desk: Desk, ids: _Ids) -> Callable[[Record], Row]:

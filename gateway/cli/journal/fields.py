@@ -5,7 +5,7 @@ A field may be read another way by each program (a phone number by its region), 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.journal.opening import Configured
+from gateway.cli.journal.opening import Configured, Desk
 
 if TYPE_CHECKING:
-    from gateway.journal.port import Store
     from gateway.journal.records import Query, Record
     from gateway.settings.models import AnyField
 
@@ -32,16 +31,18 @@ def wanted(fields: Sequence[str], known: Configured, program: str | None = None)
     return tuple(product(*(_hashes(name, text, known, program) for name, text in pairs)))
 
 
-async def search(store: Store, query: Query, spelled: Wanted) -> AsyncIterator[Record]:
+async def search(desk: Desk, query: Query, spelled: Wanted) -> AsyncGenerator[Record, None]:
     """Rows of the query that carry what is wanted, newest first, each once; () stands for all rows."""
     if len(spelled) < 2:
-        async for record in store.search(replace(query, index=spelled[0] if spelled else ())):
-            yield record
+        async with desk.searching(replace(query, index=spelled[0] if spelled else ())) as records:
+            async for record in records:
+                yield record
         return
-    # Of one person: few.
-    found = {
-        record.reference: record for index in spelled async for record in store.search(replace(query, index=index))
-    }
+    found: dict[str, Record] = {}  # of one person: few
+    for index in spelled:
+        async with desk.searching(replace(query, index=index)) as records:
+            async for record in records:
+                found[record.reference] = record
     newest = sorted(found.values(), key=lambda record: (record.received_ms, record.reference), reverse=True)
     for record in newest[: query.limit or None]:
         yield record

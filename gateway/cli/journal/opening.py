@@ -6,9 +6,9 @@ Decides what is told when there is no way: a wrong configuration is exit code 2,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +16,7 @@ import click
 
 from gateway.journal.operations import Operation, Remember
 from gateway.journal.port import Store
+from gateway.journal.records import Query, Record
 from gateway.serve.compose import Composition, Program, compose
 from gateway.serve.journaling import JournalPlan
 from gateway.settings.load import load
@@ -60,6 +61,21 @@ class Desk:
         if isinstance(result, Exception):
             raise result
         return result
+
+    @asynccontextmanager
+    async def searching(self, query: Query) -> AsyncIterator[AsyncIterator[Record]]:
+        """A search that ends with the block, whatever ends that: what it holds of the store is given back."""
+        records = self.store.search(query)
+        try:
+            yield records
+        finally:
+            if isinstance(records, AsyncGenerator):
+                await records.aclose()
+
+    async def find(self, query: Query) -> Record | None:
+        """The first of the rows that match."""
+        async with self.searching(replace(query, limit=1)) as records:
+            return await anext(records, None)
 
 
 def configured(config: Path) -> Configured:

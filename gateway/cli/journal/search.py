@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from pathlib import Path
 
 import click
@@ -72,7 +73,8 @@ def command(
             until_ms=moment_ms("--until", until, zone, now_ms),
             limit=limit or 0,
         )
-        found = await print_records(search(desk.store, query, spelled), as_json=as_json)
+        async with aclosing(search(desk, query, spelled)) as records:
+            found = await print_records(records, as_json=as_json)
         if not found and not as_json:
             click.echo("Nothing was found.", err=True)
         return 0 if found else 1

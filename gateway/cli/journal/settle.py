@@ -56,7 +56,7 @@ def command(
         raise click.UsageError("--why is empty.")
 
     async def work(desk: Desk) -> int:
-        record = await anext(desk.store.search(Query(reference=reference, sealed=True, limit=1)), None)
+        record = await desk.find(Query(reference=reference, sealed=True))
         if record is None:
             fail(f"there is no submission {reference} in the journal")
         reading = Reading(
@@ -78,7 +78,7 @@ def command(
             why=why.strip(),
         )
         if not await desk.commit(operation):
-            now = await anext(desk.store.search(Query(reference=reference, limit=1)), record)
+            now = await desk.find(Query(reference=reference)) or record
             since = f" since {spelled(now.late_ms or now.settled_ms)}" if now.settled_ms else ""
             fail(f"the outcome of {reference} is not unknown: it is {outcome_word(now)}{since}")
         order_id = f", uniqueid {conclusion.answer.uniqueid}" if accepted else ""

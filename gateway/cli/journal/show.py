@@ -33,8 +33,7 @@ def command(config: Path, body: bool, as_json: bool, reference: str) -> None:
     from gateway.journal.records import Query
 
     async def work(desk: Desk) -> int:
-        query = Query(reference=reference, sealed=True, audit=True, limit=1)
-        record = await anext(desk.store.search(query), None)
+        record = await desk.find(Query(reference=reference, sealed=True, audit=True))
         if record is None:
             fail(f"there is no submission {reference} in the journal")
         contents, why = None, ""

@@ -27,7 +27,8 @@ def command(config: Path, program: str | None, as_json: bool) -> None:
 
     async def work(desk: Desk) -> int:
         query = Query(program=program or "", outcome=Outcome.UNKNOWN)
-        count = await print_records(desk.store.search(query), as_json=as_json)
+        async with desk.searching(query) as records:
+            count = await print_records(records, as_json=as_json)
         if not count and not as_json:
             click.echo("No outcome is unknown.")
         return 0

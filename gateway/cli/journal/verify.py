@@ -52,19 +52,20 @@ async def _database(desk: Desk) -> int:
     rows = opened = 0
     faults: list[str] = []
     with Progress("checking submissions") as progress:
-        async for record in desk.store.search(Query(sealed=True)):
-            rows += 1
-            progress(rows)
-            if record.sealed is None or record.sealed.key is None:
-                continue
-            try:
-                contents = contents_of(record, desk.sealer)
-            except NotReadable as why:
-                faults.append(f"{record.reference} {why}")
-            else:
-                opened += bool(contents.body) + bool(contents.answer) + (contents.members is not None)
-            if len(faults) >= _MOST:
-                break
+        async with desk.searching(Query(sealed=True)) as records:
+            async for record in records:
+                rows += 1
+                progress(rows)
+                if record.sealed is None or record.sealed.key is None:
+                    continue
+                try:
+                    contents = contents_of(record, desk.sealer)
+                except NotReadable as why:
+                    faults.append(f"{record.reference} {why}")
+                    if len(faults) == _MOST:
+                        break
+                else:
+                    opened += bool(contents.body) + bool(contents.answer) + (contents.members is not None)
     return _tell(rows, opened, faults)
 
 
