@@ -1,7 +1,8 @@
 """`make bench`: the gateway beside the installed peers, in one run, and what it holds itself to.
 
-Three gateways of one worker each, log, metrics and limits on: the rig's rules with `keep_alive: 2s` (as the
-peers have it), the same with `keep_alive: 0s` (the default), and the shipped field types (phone, e-mail).
+Gateways of one worker each, log, metrics, limits and the journal (SQLite, full durability) on: the rig's rules with
+`keep_alive: 2s` (as the peers have it), the same with `keep_alive: 0s` (the default), the shipped field types (phone,
+e-mail), a journal that writes nothing, and PostgreSQL on loopback.
 Beside the table: seconds from start to ready, and resident memory while 100,000 leads pass.
 """
 
@@ -77,6 +78,8 @@ TARGETS = {  # name: (port, fields, keep_alive)
     "gateway": (8471, RULES, "2s"),
     "gateway_keep_alive_0s": (8473, RULES, "0s"),
     "gateway_sample_types": (8475, SAMPLE, "2s"),
+    "gateway_without_journal": (8477, RULES, "2s"),
+    "gateway_postgresql": (8479, RULES, "2s"),
 }
 
 
@@ -162,7 +165,7 @@ def main():
     ap.add_argument("--quick", action="store_true", help="one short round")
     ap.add_argument("--leads", type=int, default=100_000, help="for the memory figure; 0 leaves it out")
     args = ap.parse_args()
-    running = []
+    running, server = [], None
     with tempfile.TemporaryDirectory(prefix="bench-gateway-") as name:
         scratch = Path(name)
         os.chmod(scratch, 0o755)
@@ -192,7 +195,15 @@ def main():
             for target, (port, fields, keep_alive) in TARGETS.items():
                 top = configure(scratch / target, port, fields, keep_alive)
                 log = open(scratch / target / "log", "wb")
-                one = Started(sys.executable, "-m", "gateway", "serve", "-c", str(top), log=log)
+                if target == "gateway_postgresql":
+                    if (server := server or postgresql()) is None:
+                        continue
+                    with top.open("a") as file:
+                        file.write(f"journal: {{url: {server.url(server.create_database())}}}\n")
+                program = ["-m", "gateway", "serve", "-c"]
+                if target == "gateway_without_journal":
+                    program = [str(HERE / "without_journal.py")]
+                one = Started(sys.executable, *program, str(top), log=log)
                 running.append(one)
                 answering(port)
                 print(f"{target}: start to first answer {time.monotonic() - one.begun:.2f} s", flush=True)
@@ -216,10 +227,35 @@ def main():
         finally:
             for one in reversed(running):
                 one.end()
+            if server is not None:
+                server.close()
+
+
+def postgresql():
+    """A private server from the installed binaries, as the tests start it; None without them."""
+    sys.path.insert(0, str(HERE.parent))
+    from tests.support.postgres import PostgresMissing, PostgresServer
+
+    try:
+        server = PostgresServer()
+    except PostgresMissing as missing:
+        print(f"skipped gateway_postgresql: {missing}", flush=True)
+        return None
+    server.start()
+    return server
 
 
 def verdict(figures):
     """Print the ratios that the project holds itself to."""
+    rates = {
+        name: sorted(run["rps"] for run in found["runs"]["valid"])[len(found["runs"]["valid"]) // 2]
+        for name, found in figures.items()
+        if found["runs"].get("valid")
+    }
+    bare = rates.get("gateway_without_journal")
+    for name, goal in (("gateway", 0.6), ("gateway_postgresql", 0.4)):
+        if bare and name in rates:
+            print(f"{name}: {rates[name]:.0f} leads/s, {rates[name] / bare:.2f} of those without journal (goal: {goal})")
     us = {
         name: sorted(run["us"] for run in found["runs"]["valid"])[len(found["runs"]["valid"]) // 2]
         for name, found in figures.items()
