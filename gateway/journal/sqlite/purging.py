@@ -62,7 +62,8 @@ def _rows(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
     rows: list[Row] = db.execute(
         # A claim may outlive its row's time; the row stays, since it says what the claim is worth.
         "SELECT s.id, s.reference FROM submissions s CROSS JOIN settlements t ON t.id = s.id "
-        "WHERE s.expires_ms IS NULL AND s.received_ms <= ? AND t.outcome <> 'unknown' AND t.settled_ms <= ? AND coalesce(t.late_ms, 0) <= ? "
+        "WHERE s.expires_ms IS NULL AND s.received_ms <= ? AND t.outcome <> 'unknown' "
+        "AND t.settled_ms <= ? AND coalesce(t.late_ms, 0) <= ? "
         "ORDER BY s.received_ms LIMIT ?",
         (before_ms, before_ms, before_ms, limit),
     ).fetchall()
