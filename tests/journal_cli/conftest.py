@@ -125,15 +125,24 @@ class Shop:
         partner: str = "acme",
         at: str = "",
         legacy_id: str = "98",
+        reference: str = "",
     ) -> str:
         """A lead that ended so (None: it is open, its owner alive); its reference. at: ISO 8601, when it came."""
-        return asyncio.run(self._take(reason, lead or LEAD, program, partner, at, legacy_id))
+        reference = reference or References().new()
+        asyncio.run(self._take(reference, reason, lead or LEAD, program, partner, at, legacy_id))
+        return reference
 
     async def _take(
-        self, reason: Reason | None, lead: dict[str, str], program: str, partner: str, at: str, legacy_id: str
-    ) -> str:
+        self,
+        reference: str,
+        reason: Reason | None,
+        lead: dict[str, str],
+        program: str,
+        partner: str,
+        at: str,
+        legacy_id: str,
+    ) -> None:
         composed = self.compose().programs[program]
-        reference = References().new()
         body = urlencode(lead).encode()
         async with self.journal() as journal:
             received_ms = _ms(at) if at else journal.now_ms()
@@ -144,7 +153,7 @@ class Shop:
                     reference=reference, program=program, partner=partner, received_ms=received_ms, reason=reason,
                     faults=tuple(f"{one.field}={one.kind}" for one in checked.faults),
                 ))  # fmt: skip
-                return reference
+                return
             entry = composed.reserve.entry(
                 reference=reference, partner=partner, received_ms=received_ms, pairs=decoded.pairs,  # type: ignore[union-attr]
                 typed=checked.typed, idempotency_key=None, content_type=FORM, body=body,
@@ -170,7 +179,6 @@ class Shop:
                 # Its process goes on: nobody recovers it.
                 await asyncio.shield(journal.store.close())
                 journal._heart.cancel()  # type: ignore[union-attr]
-        return reference
 
     def arrive_late(self, reference: str, legacy_id: str = "98") -> None:
         """The legacy's answer to a lead of unknown outcome arrives after all: accepted."""
@@ -240,13 +248,15 @@ def _ms(at: str) -> int:
     return round(datetime.fromisoformat(at).timestamp() * 1000)
 
 
-def a_shop(folder: Path, url: str) -> Shop:
+def a_shop(folder: Path, url: str, *, name: str = "auto") -> Shop:
+    """A configuration of one program. url: of its journal."""
     folder.mkdir(exist_ok=True)
     top = {
         "state_dir": "state",
         "journal": {"url": url, "key": KEY, "index_key": INDEX_KEY, "index": ["email", "phone"]},
     }
-    return Shop(write_configuration(folder, "http://127.0.0.1:1/lead", program=PROGRAM, top=top), url)
+    program = {**PROGRAM, "program": name}
+    return Shop(write_configuration(folder, "http://127.0.0.1:1/lead", program=program, top=top), url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

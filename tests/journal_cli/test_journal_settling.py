@@ -251,6 +251,16 @@ def test_an_id_that_was_mapped_is_listed_as_the_legacy_knows_it(shop: Shop) -> N
     assert shop.run("export", "--accepted", "--ids").stdout == "No. 98, Jane's\n"
 
 
+def test_an_accepted_lead_that_was_erased_is_counted_and_told(shop: Shop) -> None:
+    reference = shop.take(Reason.ACCEPTED)
+    shop.run("erase", "--reference", reference, *WHY)
+    result = shop.run("export", "--accepted")
+    (row,) = table(result.stdout)
+    assert (row["Reference"], row["LegacyId"], row["Amount"]) == (reference, "", "")
+    assert (result.exit_code, result.stderr) == (1, f"not complete: {reference}: was erased\n")
+    assert shop.run("export", "--accepted", "--ids").stdout == ""
+
+
 @pytest.mark.parametrize(
     "arguments",
     [(), ("--late", "--ids"), ("--accepted", "--campaign-id", "1"), ("--late", "--program", "none")],

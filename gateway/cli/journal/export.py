@@ -89,7 +89,8 @@ def command(
     without a click ID, or whose content was erased, cannot be uploaded and is listed on stderr. --since and --until
     are then about the time at which the lead turned out to be accepted.
 
-    --accepted is for reconciling with the legacy's own list; --since and --until are about when leads came.
+    --accepted is for reconciling with the legacy's own list; --since and --until are about when leads came. A lead
+    whose content is gone has a line without IDs and amount, and is listed on stderr.
     Times are read as gateway journal search reads them. Exit code 1: not all could be written.
     """
     from gateway.cli.journal.contents import NotReadable
@@ -132,6 +133,8 @@ def command(
                 except NotReadable as why:
                     missing = True
                     click.echo(f"not {'uploadable' if late else 'complete'}: {record.reference}: {why}", err=True)
+                    if not late and not ids:
+                        table.add(_accepted_cells(record))
         return 1 if missing else 0
 
     at_desk(config, work)
@@ -187,29 +190,38 @@ def _late_row(desk: Desk, ids: _Ids) -> Callable[[Record], Row]:
 
 def _accepted_row(desk: Desk) -> Callable[[Record], Row]:
     from gateway.cli.journal.contents import NotReadable, contents_of
-    from gateway.cli.journal.moments import spelled
 
     def row(record: Record) -> Row:
         contents = contents_of(record, desk.sealer)
         members = contents.members
         if members is None:
             raise NotReadable("its answer is not kept")
-        known: Mapping[str, str] = {
-            "Reference": record.reference,
-            "Program": record.program,
-            "Partner": record.partner,
-            "EventDate": spelled(record.received_ms),
+        return _accepted_cells(
+            record,
             # Without an ID of the legacy's own it knows the lead by none, and the reference stood in.
-            "LegacyId": contents.legacy_id or members.uniqueid,
-            "OrderId": members.uniqueid,
-            "CustomerId": members.customerid,
-            "CurrencyCode": _currency(desk, record, members.sale_amount),
-            "Amount": members.sale_amount,
-            "AcceptedLate": spelled(record.late_ms) if record.late_ms else "",
-        }
-        return tuple(known[column] for column in ACCEPTED_COLUMNS)
+            LegacyId=contents.legacy_id or members.uniqueid,
+            OrderId=members.uniqueid,
+            CustomerId=members.customerid,
+            CurrencyCode=_currency(desk, record, members.sale_amount),
+            Amount=members.sale_amount,
+        )
 
     return row
+
+
+def _accepted_cells(record: Record, **opened: str) -> Row:
+    """What the row says, and beside it what was opened, if anything could be."""
+    from gateway.cli.journal.moments import spelled
+
+    known: Mapping[str, str] = {
+        "Reference": record.reference,
+        "Program": record.program,
+        "Partner": record.partner,
+        "EventDate": spelled(record.received_ms),
+        "AcceptedLate": spelled(record.late_ms) if record.late_ms else "",
+        **opened,
+    }
+    return tuple(known.get(column, "") for column in ACCEPTED_COLUMNS)
 
 
 def _currency(desk: Desk, record: Record, amount: str) -> str:
