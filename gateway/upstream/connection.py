@@ -198,8 +198,8 @@ class Connection(asyncio.Protocol):
             self._finish(run, run.reader.failure)
 
     def eof_received(self) -> None:
-        # A clean end: FIN on plain TCP; over TLS uvloop calls this for the closing alert only.
-        self._spoiled = True
+        # A clean end: FIN on plain TCP; over TLS uvloop calls this for the closing alert only. It closes the transport
+        # as soon as we return, so that nothing can be written any more.
         run = self._run
         if run is not None:
             run.reader.end()
