@@ -32,6 +32,8 @@ _BACKLOG = 1024
 _LAG_EVERY_S = 0.5
 #: What is cut off gets this long to write its answer.
 _LAST_WORDS_S = 1.0
+#: Made and not yet gone, before the garbage collector looks at them.
+_YOUNG_OBJECTS = 10_000
 
 
 #: What alerts are about: the rate of accepted leads, and every state a lead can end in.
@@ -108,6 +110,8 @@ class Server:
         # What is here now stays; the collector need not look at it again with every full round.
         gc.collect()
         gc.freeze()
+        # A few dozen leads at once hold more young objects than Python's own threshold, and leave no cycles behind.
+        gc.set_threshold(_YOUNG_OBJECTS)
 
     async def _open_admin(self) -> None:
         admin = self._settings.administration
