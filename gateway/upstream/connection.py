@@ -76,16 +76,17 @@ class Run:
 
     def exchange(self, failure: Failure | None) -> Exchange:
         """The value for the caller, as of now: the reader's answer (failure None), or why there is none."""
+        reader, first_byte = self.reader, self.first_byte
         return Exchange(
             Delivery.ANSWERED if failure is None else Delivery.SENT,
-            self.reader.answer if failure is None else None,
+            reader.answer if failure is None else None,
             failure,
             self.connect_s,
-            None if self.first_byte is None else self.first_byte - self.written,
+            None if first_byte is None else first_byte - self.written,
             monotonic() - self.started,
             self.second_try,
             self.reused,
-            self.reader.seen,
+            reader.seen,
         )
 
 
