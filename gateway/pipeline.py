@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.answers import Answers, LegacyAnswer
-from gateway.datapost import DEFAULT_CONTRACT, Contract, Format, answer_headers, content_type, render
+from gateway.datapost import DEFAULT_CONTRACT, Conclusion, Contract, Format, answer_headers, render
 from gateway.datapost.reasons import OUTCOMES, Delivery, Outcome, Reason
 from gateway.datapost.values import DataPostResponse, Fault
 from gateway.intake import Reply, Request, Unreadable
@@ -110,7 +110,7 @@ class Submission:
 
 
 class Told(NamedTuple):
-    """How a submission ended."""
+    """How a submission ended; the conclusion from an answer says it, too."""
 
     reason: Reason
     answer: DataPostResponse
@@ -145,7 +145,7 @@ class Pipeline:
         #: Set while what is left is being refused before the process ends.
         self.draining = asyncio.Event()
 
-    async def carry(self, request: Request, submission: Submission) -> Told:
+    async def carry(self, request: Request, submission: Submission) -> Told | Conclusion:
         """Carry one submission from partner to legacy endpoint and back; the first refusal ends it."""
         lane = self._lanes.get(request.path)
         if lane is None:
@@ -243,7 +243,7 @@ class Pipeline:
             lane.metrics.repeated_ids += 1
             if times == 1:  # an endpoint that gives everybody one ID is told of once
                 self._log.repeated_id(submission.reference, lane.name, submission.partner)
-        return Told(conclusion.reason, conclusion.answer)
+        return conclusion
 
     async def _reserve(
         self,
@@ -299,7 +299,7 @@ class Pipeline:
             return submission.refuse(Reason.OUTCOME_UNKNOWN, reference=meeting.reference)
         return submission.refuse(_MET[meeting.met])
 
-    async def _settle(self, submission: Submission, told: Told) -> None:
+    async def _settle(self, submission: Submission, told: Told | Conclusion) -> None:
         """Write how a submission ended, before its partner is told: durably if it was begun, else without waiting."""
         lane, exchange = submission.lane, submission.exchange
         if submission.entry is not None:
@@ -335,7 +335,7 @@ class Pipeline:
         self.in_flight += 1
         try:
             try:
-                told = await self.carry(request, submission)
+                told: Told | Conclusion = await self.carry(request, submission)
             except Exception as bug:  # the outermost edge: logged without its text, answered 500
                 self._log.bug(bug, submission.reference)
                 told = submission.refuse(Reason.INTERNAL)
@@ -357,15 +357,15 @@ class Pipeline:
     def _begin(self, received: float) -> Submission:
         return Submission(self._references.new(), received, time.monotonic(), self._loop.time() - received)
 
-    def _reply(self, submission: Submission, told: Told) -> Reply:
+    def _reply(self, submission: Submission, told: Told | Conclusion) -> Reply:
         lane, reason = submission.lane, told.reason
         body = render(told.answer, submission.format)
-        status = reason.status if lane is None or submission.true_status else lane.contract.status(reason)
+        status = reason.status if lane is None or submission.true_status else lane.contract.statuses[reason]
         self._observe(submission, reason, status, len(body))
         realm = lane.realm if lane is not None else ""
         headers = answer_headers(reason, submission.reference, realm=realm, retry_after_s=submission.retry_after_s)
         close = submission.true_status or reason in _ENDING
-        return Reply(status, headers, body, close, content_type(submission.format))
+        return Reply(status, headers, body, close, submission.format.content_type)
 
     def _observe(self, submission: Submission, reason: Reason, status: int, answer_bytes: int) -> None:
         total_s = submission.waited_s + time.monotonic() - submission.entered

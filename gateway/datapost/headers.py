@@ -31,7 +31,7 @@ _to_escape = re.compile(r'(["\\])').sub
 
 def content_type(format: Format) -> str:
     """The Content-Type of an answer in this format."""
-    return format.value
+    return format.content_type
 
 
 def answer_headers(reason: Reason, reference: str, *, realm: str = "", retry_after_s: int | None = None) -> Headers:

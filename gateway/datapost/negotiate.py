@@ -14,10 +14,13 @@ from functools import lru_cache
 
 @unique
 class Format(Enum):
-    """The two forms of an answer; the value is its Content-Type."""
+    """The two forms of an answer, each with its Content-Type."""
 
     JSON = "application/json; charset=utf-8"
     XML = "application/xml; charset=utf-8"
+
+    def __init__(self, content_type: str) -> None:
+        self.content_type = content_type
 
 
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"

@@ -83,6 +83,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_waiter",
         "address",
+        "gone",
         "task",
     )
 
@@ -100,6 +101,7 @@ class Connection(asyncio.Protocol):
             auto_decompress=False,
         )
         self._transport: asyncio.Transport | None = None
+        self.gone = False  # the connection is lost
         self.address = ""
         self.task: asyncio.Task[None] | None = None  # of the request that is being worked on
         self._deadline = Deadline(owner.loop, self._expire)
@@ -163,7 +165,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
-        self._closing = self._ended = True
+        self.gone = self._closing = self._ended = True
         self._deadline.cancel()
         self._buffer.clear()
         self._tell(faults.GONE)
@@ -284,11 +286,6 @@ class Connection(asyncio.Protocol):
         self._end(linger=True)
 
     # --- the body, when somebody wants it ---
-
-    @property
-    def gone(self) -> bool:
-        """Whether the connection is lost."""
-        return self._transport is None
 
     async def gather(self, until: float) -> bytes | Unreadable:
         """The current request's body; see `Request.body`."""

@@ -62,4 +62,4 @@ class References:
         now_ms = self._now_ms()
         if now_ms != self._prefix_ms:
             self._prefix, self._prefix_ms = _time_part(now_ms), now_ms
-        return self._prefix + _random_part(self._randomness(RANDOM_BYTES))
+        return self._prefix + self._randomness(RANDOM_BYTES).translate(_BY_BYTE).decode("ascii")

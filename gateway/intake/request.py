@@ -37,11 +37,9 @@ class Reply(NamedTuple):
 
 
 class Source(Protocol):
-    """The connection, as far as a request needs it."""
+    """The connection, as far as a request needs it. gone: it is lost."""
 
-    @property
-    def gone(self) -> bool:
-        """Whether the connection is lost."""
+    gone: bool
 
     async def gather(self, until: float) -> bytes | Unreadable:
         """The current request's body, waited for no longer than `until` (loop time)."""
@@ -53,7 +51,8 @@ class Request:
     method: upper case. path: the target before its first `?`, exactly as sent (`*` for `OPTIONS *`); query: what
     follows it. version: (1, 0) or (1, 1). headers: names without case, text is always ASCII: other octets are left
     out; raw_headers has the octets as sent. peer: address of the TCP peer. received: `loop.time()` of its first
-    byte, or of its turn when it came while another was worked on.
+    byte, or of its turn when it came while another was worked on. whole: the body when it came with the head, as it
+    mostly does; None: ask for it by `body`.
     """
 
     __slots__ = (
@@ -68,6 +67,7 @@ class Request:
         "raw_headers",
         "received",
         "version",
+        "whole",
     )
 
     def __init__(
@@ -84,6 +84,7 @@ class Request:
         body: bytes | None,
     ) -> None:
         self._source = source
+        self.whole = body
         self._body: bytes | Unreadable | None = body  # None: not read yet
         self.method = method
         self.path, _, self.query = target.partition("?")
@@ -104,11 +105,6 @@ class Request:
         if self._body is None:
             self._body = await self._source.gather(until)
         return self._body
-
-    @property
-    def whole(self) -> bytes | None:
-        """The body when it is here already, as it mostly is; None: ask for it by `body`."""
-        return self._body if type(self._body) is bytes else None
 
     @property
     def gone(self) -> bool:

@@ -37,6 +37,8 @@ _BACKLOG = 1024
 _LAG_EVERY_S = 0.5
 #: What is cut off gets this long to write its answer.
 _LAST_WORDS_S = 1.0
+#: Made and not yet gone, before the garbage collector looks at them.
+_YOUNG_OBJECTS = 10_000
 
 
 #: What alerts are about: the rate of accepted leads, and every state a lead can end in.
@@ -142,6 +144,8 @@ class Server:
         # What is here now stays; the collector need not look at it again with every full round.
         gc.collect()
         gc.freeze()
+        # A few dozen leads at once hold more young objects than Python's own threshold, and leave no cycles behind.
+        gc.set_threshold(_YOUNG_OBJECTS)
 
     async def _look_whether_restored(self, journal: Journal) -> None:
         """Raises Restored for a journal that knows less than happened, unless an operator said that this is known."""

@@ -76,16 +76,17 @@ class Run:
 
     def exchange(self, failure: Failure | None) -> Exchange:
         """The value for the caller, as of now: the reader's answer (failure None), or why there is none."""
+        reader, first_byte = self.reader, self.first_byte
         return Exchange(
             Delivery.ANSWERED if failure is None else Delivery.SENT,
-            self.reader.answer if failure is None else None,
+            reader.answer if failure is None else None,
             failure,
             self.connect_s,
-            None if self.first_byte is None else self.first_byte - self.written,
+            None if first_byte is None else first_byte - self.written,
             monotonic() - self.started,
             self.second_try,
             self.reused,
-            self.reader.seen,
+            reader.seen,
         )
 
 
@@ -198,8 +199,8 @@ class Connection(asyncio.Protocol):
             self._finish(run, run.reader.failure)
 
     def eof_received(self) -> None:
-        # A clean end: FIN on plain TCP; over TLS uvloop calls this for the closing alert only.
-        self._spoiled = True
+        # A clean end: FIN on plain TCP; over TLS uvloop calls this for the closing alert only. It closes the transport
+        # as soon as we return, so that nothing can be written any more.
         run = self._run
         if run is not None:
             run.reader.end()

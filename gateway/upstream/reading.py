@@ -35,6 +35,7 @@ _WIRE_SLACK = 16 * 1024  # wire bytes of a chunked body: at most twice max_answe
 
 _CHUNKED, _UNTIL_CLOSE = -1, -2
 _CODINGS = ("", "chunked", "identity")
+_COUNTED = re.compile(rb"\r\nContent-Length: ([0-9]{1,9})\r\n", re.IGNORECASE)
 # The end of a chunked body: `0` or a trailer's last character, its line end, the blank line, nothing more.
 _CHUNKED_END = re.compile(rb"[^\r\n]\r?\n\r?\n\Z")
 
@@ -57,7 +58,19 @@ class Unpaced(BaseProtocol):
 class AnswerReader:
     """Takes the bytes of one answer as they come; done when `answer` or `failure` is set."""
 
-    __slots__ = ("_body", "_buffer", "_heads", "_interim", "_limit", "_loop", "_unpaced", "answer", "failure", "seen")
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_heads",
+        "_interim",
+        "_limit",
+        "_loop",
+        "_persistent",
+        "_unpaced",
+        "answer",
+        "failure",
+        "seen",
+    )
 
     def __init__(self, limit: int, unpaced: Unpaced, loop: asyncio.AbstractEventLoop) -> None:
         """limit: most bytes of body (`max_answer`)."""
@@ -67,7 +80,9 @@ class AnswerReader:
         self._buffer = b""  # of a head that has no end yet
         self._heads = 0
         self._interim = 0
-        self._body: _Body | None = None  # there once the head is read
+        self._body: _Body | None = None  # there once the head is read, unless all came at once
+        #: The sender means to keep the connection open, and its framing tells where the next answer begins.
+        self._persistent = False
         self.answer: LegacyAnswer | None = None
         self.failure: Failure | None = None
         #: Bytes that have arrived.
@@ -76,10 +91,12 @@ class AnswerReader:
     @property
     def reusable(self) -> bool:
         """The answer says that the connection may carry another one, and nothing stood behind it."""
-        return self.answer is not None and not self.answer.surplus and self._body is not None and self._body.persistent
+        return self._persistent and self.answer is not None and not self.answer.surplus
 
     def feed(self, data: bytes) -> bool:
         """Take what arrived; True when the reader is done. Must not be called again then."""
+        if not self.seen and self._feed_whole(data):
+            return True
         self.seen += len(data)
         if self._body is not None:
             self._take(self._body, data)
@@ -101,6 +118,42 @@ class AnswerReader:
             self.failure = Failure.RESET
         else:
             self.failure = Failure.TRUNCATED_ANSWER if self.seen else Failure.CLOSED_EARLY
+
+    def _feed_whole(self, data: bytes) -> bool:
+        """The short way of an answer that came at once and whole, as most do; False: nothing was done.
+
+        What the head says of the length is only believed when the parser, fed with all of it, says the same.
+        """
+        end = _head_end(data, 0)
+        counted = _COUNTED.search(data, 0, end) if 0 < end <= MAX_HEAD else None
+        if counted is None or (length := int(counted[1])) != len(data) - end or length > self._limit:
+            return False
+        try:
+            messages, _, _ = self._parser().feed_data(data)
+        except HttpProcessingError:
+            return False
+        if len(messages) != 1:
+            return False
+        message, payload = messages[0]
+        if not payload.is_eof() or message.code < 200 or self._framing(message) != length:
+            self.failure = None
+            return False
+        self.seen = len(data)
+        self._persistent = _persists(message)
+        self.answer = _answer(message, payload, surplus=False)
+        return True
+
+    def _parser(self) -> HttpResponseParser:
+        return HttpResponseParser(
+            self._unpaced,
+            self._loop,
+            self._limit + _WIRE_SLACK,
+            max_line_size=MAX_HEAD,
+            max_field_size=MAX_HEAD,
+            max_headers=MAX_FIELDS,
+            read_until_eof=True,
+            auto_decompress=False,
+        )
 
     def _feed_head(self, data: bytes) -> None:
         # Bytes of a head that drips in are looked at once: only the last three can begin a blank line.
@@ -128,6 +181,7 @@ class AnswerReader:
             data, looked = data[end:], 0
             if body is not None:
                 self._body = body
+                self._persistent = body.persistent
                 self._take(body, data)
                 return
             if self.failure is not None:
@@ -135,16 +189,7 @@ class AnswerReader:
 
     def _read_head(self, head: bytes) -> _Body | None:
         """What follows one head; None after an interim one, which is forgotten, and with `failure`."""
-        parser = HttpResponseParser(
-            self._unpaced,
-            self._loop,
-            self._limit + _WIRE_SLACK,
-            max_line_size=MAX_HEAD,
-            max_field_size=MAX_HEAD,
-            max_headers=MAX_FIELDS,
-            read_until_eof=True,
-            auto_decompress=False,
-        )
+        parser = self._parser()
         try:
             messages, _, _ = parser.feed_data(head)
         except HttpProcessingError:
@@ -165,7 +210,9 @@ class AnswerReader:
     def _framing(self, message: RawResponseMessage) -> int | Failure:
         """Bytes of body to come, or how they end (RFC 9112 6.3); a failure, also kept, for what is not read."""
         headers = message.headers
-        if not 200 <= message.code <= 599 or ", ".join(headers.getall("Transfer-Encoding", ())).lower() not in _CODINGS:
+        if not 200 <= message.code <= 599 or (
+            "Transfer-Encoding" in headers and ", ".join(headers.getall("Transfer-Encoding")).lower() not in _CODINGS
+        ):
             self.failure = Failure.JUNK_ANSWER
             return self.failure
         if message.code in (204, 304):
@@ -207,8 +254,7 @@ class _Body:
         self._tail = b""
         self._wire = 0
         self.need = need
-        #: The sender means to keep the connection open, and its framing tells where the next answer begins.
-        self.persistent = not message.should_close and message.version == (1, 1)
+        self.persistent = _persists(message)
 
     def feed(self, data: bytes) -> bool | Failure | None:
         """None while bytes are missing; then whether there was a surplus; or why this is no answer."""
@@ -221,14 +267,7 @@ class _Body:
 
     def answer(self, *, surplus: bool) -> LegacyAnswer:
         """The answer, once its body is complete."""
-        payload, message = self._payload, self._message
-        try:
-            headers = tuple([(name.decode(), value.decode()) for name, value in message.raw_headers])
-        except UnicodeDecodeError:
-            headers = tuple([(name.decode(), _text(value)) for name, value in message.raw_headers])
-        # Another message behind a chunked body may have been read into a stream of its own, never into this one.
-        body = payload.read_nowait() if payload.total_bytes else b""
-        return LegacyAnswer(message.code, headers, body, surplus)
+        return _answer(self._message, self._payload, surplus=surplus)
 
     def _feed_counted(self, data: bytes, need: int) -> bool | Failure | None:
         part = data[:need]
@@ -269,6 +308,20 @@ class _Body:
             return None
         # The beginning of another message neither raises nor comes out: it shows in how the bytes end.
         return surplus or _CHUNKED_END.search(self._tail) is None
+
+
+def _persists(message: RawResponseMessage) -> bool:
+    return not message.should_close and message.version == (1, 1)
+
+
+def _answer(message: RawResponseMessage, payload: StreamReader, *, surplus: bool) -> LegacyAnswer:
+    try:
+        headers = tuple([(name.decode(), value.decode()) for name, value in message.raw_headers])
+    except UnicodeDecodeError:
+        headers = tuple([(name.decode(), _text(value)) for name, value in message.raw_headers])
+    # Another message behind a chunked body may have been read into a stream of its own, never into this one.
+    body = payload.read_nowait() if payload.total_bytes else b""
+    return LegacyAnswer(message.code, headers, body, surplus)
 
 
 def _head_end(data: bytes, start: int) -> int:

@@ -222,7 +222,8 @@ class Upstream:
     def settled(self) -> None:
         """A lead has its outcome."""
         self.in_flight -= 1
-        self._look()
+        if self._watcher is not None:
+            self._look()
 
     def late(self, connection: Connection) -> None:
         """It reads on for a lead that has its outcome."""

@@ -270,9 +270,11 @@ async def test_bytes_beyond_ascii_are_looked_up_without_an_error(users: MakeUser
 class Gate(StoredHash):
     """A stored hash whose verification waits until the test opens it: the work on the threads, held still."""
 
+    entered: threading.Event = field(default_factory=threading.Event, compare=False)
     opened: threading.Event = field(default_factory=threading.Event, compare=False)
 
     def matches(self, password: bytes) -> bool:
+        self.entered.set()
         self.opened.wait(10)
         return password == b"one"
 
@@ -365,6 +367,7 @@ async def test_closing_tells_who_is_waiting_for_a_thread_busy(gate: Gate) -> Non
     authenticator = Authenticator(gated(gate), verifier)
     running, queued = (asyncio.create_task(authenticator.check(basic("acme", word))) for word in ("one", "no"))
     await until_waiting(verifier, 2)
+    assert await asyncio.to_thread(gate.entered.wait, 10), "the first one has its thread"
     verifier.close()
     assert await queued == BUSY
     gate.opened.set()

@@ -255,7 +255,7 @@ class ScriptedUpstream:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=4096)
         self._listener.setblocking(False)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []  # ended ones too: what they raised is raised at the end
         self._accepting: asyncio.Task[None] | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self.host = host
@@ -322,8 +322,7 @@ class ScriptedUpstream:
             self._changed()
             peer = Peer(sock, self._tls, arrival, self._changed)
             task = loop.create_task(self._play(script, peer), name="scripted connection")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.append(task)
 
     async def _play(self, script: Script, peer: Peer) -> None:
         try:

@@ -16,7 +16,7 @@ from gateway.upstream import Failure
 from gateway.upstream.connection import Connection
 from gateway.upstream.dialing import _in_turn
 from tests.support.edge import open_edge, post
-from tests.support.upstreams import OK, ScriptedUpstream, answering
+from tests.support.upstreams import OK, ScriptedUpstream, answering, turns
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 NAME = "http://legacy.test:{port}/x"
@@ -188,6 +188,27 @@ async def test_a_name_is_asked_for_once_for_all_who_wait_and_again_when_nobody_a
     async with open_edge(NAME.format(port=closed_port), lookup=names) as upstream:
         await post(upstream)
     assert names.asked == 2
+
+
+async def test_a_caller_that_leaves_while_a_name_is_asked_for_does_not_stop_the_question_of_the_others() -> None:
+    release = asyncio.Event()
+
+    async def wait(_: int) -> None:
+        await release.wait()
+
+    names = Names("127.0.0.1", before=wait)
+    async with (
+        ScriptedUpstream(answering(OK)) as legacy,
+        open_edge(NAME.format(port=legacy.port), lookup=names) as upstream,
+    ):
+        first, second = (asyncio.ensure_future(post(upstream)) for _ in range(2))
+        await turns()
+        first.cancel()
+        await turns()
+        release.set()
+        assert (await second).delivery is Delivery.ANSWERED
+        assert first.cancelled()
+    assert names.asked == 1
 
 
 async def test_an_address_that_refuses_gives_way_to_the_next() -> None:

@@ -93,7 +93,9 @@ async def test_a_kept_tls_connection_carries_several_leads(authority: Authority,
     assert len(legacy.arrivals) == 1
 
 
-@pytest.mark.parametrize("case", ["untrusted", "wrong name", "expired", "the system's authorities"])
+@pytest.mark.parametrize(
+    "case", ["untrusted", "wrong name", "name of the same machine", "expired", "system's authorities"]
+)
 async def test_a_certificate_that_does_not_hold_means_that_nothing_was_sent(
     case: str, authority: Authority, good: ssl.SSLContext, tmp_path: Path
 ) -> None:
@@ -103,6 +105,8 @@ async def test_a_certificate_that_does_not_hold_means_that_nothing_was_sent(
             settings = {"tls": {"ca": make_authority(tmp_path / "other").certificate}}
         case "wrong name":
             server = authority.server("wrong-name", names="DNS:other.example")
+        case "name of the same machine":
+            server = authority.server("localhost-only", names="DNS:localhost")
         case "expired":
             server = authority.server("expired", days=-1)
         case _:
