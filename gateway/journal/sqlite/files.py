@@ -7,6 +7,7 @@ are the numbered files of schema/sqlite; `user_version` says which were run, `ap
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from importlib import resources
 from pathlib import Path
@@ -31,6 +32,8 @@ _NETWORK = frozenset(
     | {"glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs"}
 )
 _MOUNTS = Path("/proc/self/mountinfo")
+# The kernel writes blanks, tabs, newlines and backslashes of a path as three octal digits.
+_ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 class WrongPlace(WrongSchema):
@@ -167,10 +170,10 @@ def check_place(folder: Path) -> None:
         )
 
 
-def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
+def file_system(folder: Path, mounts: Path | None = None) -> str:
     """The type of the file system that holds a folder; "" when the system does not tell."""
     try:
-        lines = mounts.read_text("utf-8", "replace").splitlines()
+        lines = (mounts or _MOUNTS).read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
     best, kind = -1, ""
@@ -178,7 +181,7 @@ def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
     for line in lines:
         # proc(5): ID parent major:minor root mount-point options [optional…] - type source super-options
         left, _, right = line.partition(" - ")
-        point = left.split(" ")[4].encode().decode("unicode_escape")
+        point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), left.split(" ")[4])
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         # Of two mounts at one point the later one is seen.
         if inside and len(point) >= best:
