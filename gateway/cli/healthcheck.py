@@ -81,10 +81,10 @@ def _configured(config: Path) -> tuple[str, int, str]:
     if not data or not port:
         click.echo(f"{config} names no admin port to ask; see gateway check, or use --url", err=True)
         raise SystemExit(1)
-    return _reachable(host), port, _PATH
+    return reachable(host), port, _PATH
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
     """The loopback address in place of "every address"."""
     try:
         address = ipaddress.ip_address(host)

@@ -6,11 +6,13 @@ import asyncio
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.cli.journal.progress import Progress
 from gateway.datapost.reasons import Reason
@@ -149,3 +151,17 @@ async def test_commands_work_beside_a_running_gateway(file_shop: Shop, tmp_path:
         again = await exchange(gateway.port, lead)
         assert again.reason == "upstream_unreachable"
         assert await gateway.end() == 0
+
+
+async def test_what_needs_the_gateway_stopped_is_refused_while_it_runs(file_shop: Shop, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    top = yaml.safe_load(file_shop.config.read_text())
+    file_shop.config.write_text(yaml.safe_dump({**top, "admin": f"127.0.0.1:{port}"}))
+    async with serving(file_shop.config, tmp_path / "log") as gateway:
+        for arguments in (("reindex",), ("restore", str(tmp_path))):
+            code, _, said = await command("journal", arguments[0], "-c", str(file_shop.config), *arguments[1:])
+            assert (code, f"A gateway is running (it answers on port {port})" in said) == (1, True), said
+        assert await gateway.end() == 0
+    code, out, _ = await command("journal", "reindex", "-c", str(file_shop.config))
+    assert (code, out) == (0, "0 leads hashed anew.\n")

@@ -19,6 +19,7 @@ import yaml
 from gateway.cli.journal import COMMANDS
 from gateway.datapost.reasons import Reason
 from tests.journal_cli.conftest import KEY, LEAD, Shop, a_shop
+from tests.support.postgres import PostgresServer, binaries
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
@@ -105,6 +106,38 @@ def test_the_drill_works_and_prints_what_the_guide_says(place: Path) -> None:
     for block in BLOCKS:
         for line, printed in steps(block):
             assert masked(shell(line, place)).strip("\n") == masked(printed).strip("\n"), line
+
+
+def test_the_guides_way_to_back_up_postgresql_brings_all_but_erased_leads_back(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    if not (tools := binaries()).joinpath("pg_dump").exists():
+        pytest.skip("pg_dump is not installed")
+    shop = a_shop(tmp_path / "shop", postgres_url)
+    kept, erased = shop.take(Reason.ACCEPTED), shop.take(Reason.ACCEPTED, {**LEAD, "email": "john@example.com"})
+    rows, keys = re.findall(r"^    (pg_dump .*) leads$", GUIDE, re.MULTILINE)
+    (mark,) = re.findall(r"^    psql leads -c \"(.*)\"$", GUIDE, re.MULTILINE)
+
+    def run(line: str) -> None:
+        subprocess.run([tools / line.split()[0], *line.split()[1:]], check=True, cwd=tmp_path, capture_output=True)
+
+    run(f"{rows} {postgres_url}")
+    shop.run("erase", "--reference", erased, "--why", "asked")
+    run(f"{keys} {postgres_url}")
+    restored = postgres_server.url(postgres_server.create_database())
+    for dump in ("rows.dump", "keys.dump"):
+        run(f"pg_restore --dbname {restored} {dump}")
+    subprocess.run([tools / "psql", restored, "-c", mark], check=True, capture_output=True)
+    shop.set("journal", url=restored)
+    assert shop.run("show", "--body", kept).exit_code == 0
+    opened = shop.run("show", "--body", erased)
+    assert (opened.exit_code, "john" in opened.output) == (1, False)
+    served = subprocess.run(
+        [sys.executable, "-m", "gateway", "serve", "-c", str(shop.config)],
+        capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
+    )  # fmt: skip
+    assert served.returncode == 1
+    assert "--after-restore" in served.stderr
 
 
 def test_each_step_takes_at_most_three_commands() -> None:

@@ -222,15 +222,15 @@ def test_a_journal_comes_back_from_its_backup(file_shop: Shop) -> None:
     reference = file_shop.take(Reason.ACCEPTED)
     backup = file_shop.folder / "backup"
     result = file_shop.run("backup", backup)
-    assert (result.exit_code, result.stdout) == (0, f"1 submissions and 1 record keys copied to {backup}.\n")
+    assert (result.exit_code, result.stdout) == (0, f"1 submission and 1 record key copied to {backup}.\n")
     assert sorted(file.name for file in backup.iterdir()) == ["journal.sqlite3", "keys.sqlite3"]
-    assert file_shop.run("verify", backup).stdout == "1 submissions checked, 3 sealed texts opened: all is well.\n"
+    assert file_shop.run("verify", backup).stdout == "1 submission checked, 3 sealed texts opened: all is well.\n"
     (file_shop.folder / "state").rename(file_shop.folder / "lost")
     result = file_shop.run("restore", backup)
     assert result.exit_code == 0
     assert result.stdout.endswith("Start the gateway once with: gateway serve --after-restore\n")
     assert file_shop.run("show", "--body", reference).exit_code == 0
-    assert file_shop.run("verify").stdout == "1 submissions checked, 3 sealed texts opened: all is well.\n"
+    assert file_shop.run("verify").stdout == "1 submission checked, 3 sealed texts opened: all is well.\n"
 
 
 def test_what_was_erased_after_the_backup_is_so_with_the_newest_keys(file_shop: Shop) -> None:

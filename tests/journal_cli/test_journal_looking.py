@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from gateway.datapost.reasons import Reason
 from tests.journal_cli.conftest import LEAD, Shop
@@ -13,11 +16,11 @@ VALUES = ("jane@example.com", "555-2671", "555 2671", "4155552671", "Xk3-1")
 OTHER = {**LEAD, "email": "john@example.com", "phone": "(415) 555-2672"}
 
 
-def told(result) -> list[dict[str, object]]:  # type: ignore[no-untyped-def]
+def told(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def references(result) -> list[object]:  # type: ignore[no-untyped-def]
+def references(result: Result) -> list[object]:
     return [one["reference"] for one in told(result)]
 
 
@@ -58,7 +61,6 @@ def test_show_body_opens_lead_and_answers(shop: Shop) -> None:
     assert "  uniqueid     98\n" in result.stdout
     (data,) = told(shop.run("show", "--body", "--json", reference))
     content = data["content"]
-    assert isinstance(content, dict)
     assert content["members"]["email"] == "jane@example.com"
     assert content["legacy_id"] == "98"
 
@@ -90,6 +92,14 @@ def test_show_body_without_the_key_says_which_one(shop: Shop) -> None:
     assert result.exit_code == 1
     assert "needs the journal key" in result.stderr
     assert shop.run("show", reference).exit_code == 0
+
+
+def test_show_body_of_a_refused_lead_says_that_nothing_is_kept(shop: Shop) -> None:
+    reference = shop.take(Reason.LEAD_INVALID, {"email": "jane"})
+    result = shop.run("show", "--body", reference)
+    assert result.exit_code == 1
+    assert "  faults      email=format\n" in result.stdout
+    assert f"{reference} has nothing kept of what it said" in result.stderr
 
 
 def test_a_legacy_answer_cannot_move_the_operators_cursor(file_shop: Shop) -> None:
@@ -220,3 +230,17 @@ def test_a_database_that_cannot_be_had_is_a_line_and_no_traceback(file_shop: Sho
     file_shop.set("journal", url="postgresql://nobody:hidden@127.0.0.1:1/none")
     result = file_shop.run("unknown")
     assert (result.exit_code, result.output) == (1, "The journal cannot be had: PostgreSQL cannot be reached\n")
+
+
+def test_a_journal_of_another_user_is_a_line_and_no_traceback(file_shop: Shop) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    file_shop.take(Reason.ACCEPTED)
+    state = file_shop.folder / "state"
+    state.chmod(0)
+    try:
+        result = file_shop.run("unknown")
+    finally:
+        state.chmod(0o700)
+    assert result.exit_code == 1
+    assert "may not be read by this user" in result.stderr

@@ -21,9 +21,10 @@ def command(config: Path, folder: Path) -> None:
     """
     from gateway.cli.journal.opening import configured, in_words, local_folder
     from gateway.cli.journal.progress import Progress
+    from gateway.cli.journal.rows import counted
     from gateway.journal.backup import backup
 
     source = local_folder(configured(config))
     with in_words(), Progress("copying submissions") as progress:
         copied = backup(source, folder, progress)
-    click.echo(f"{copied.rows} submissions and {copied.keys} record keys copied to {folder}.")
+    click.echo(f"{counted(copied.rows, 'submission')} and {counted(copied.keys, 'record key')} copied to {folder}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.datapost.reasons import Outcome
 from gateway.datapost.values import DataPostResponse
 from gateway.journal.records import Record
 from gateway.journal.sealing import Cipher, KeyMissing, SealBroken, Sealer, unpack_members
@@ -31,7 +32,12 @@ def cipher_of(record: Record, sealer: Sealer) -> Cipher:
     if record.erased:
         raise NotReadable("was erased")
     if record.sealed is None or record.sealed.key is None:
-        raise NotReadable("its content is not kept any more" if record.settled_ms else "has no content")
+        refused = record.outcome is Outcome.NONE
+        raise NotReadable(
+            "has nothing kept of what it said: it was refused, or is past journal.retain"
+            if refused
+            else "is past journal.retain: what it said is not kept any more"
+        )
     try:
         return sealer.cipher(record.reference, record.sealed.key)
     except KeyMissing as missing:

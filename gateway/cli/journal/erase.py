@@ -25,7 +25,8 @@ def command(config: Path, fields: tuple[str, ...], reference: str | None, why: s
     found to erase.
     """
     from gateway.cli.journal.fields import search, wanted
-    from gateway.cli.journal.opening import Desk, at_desk, check_index_key
+    from gateway.cli.journal.opening import Desk, at_desk, check_index_key, fail
+    from gateway.cli.journal.rows import counted
     from gateway.cli.journal.settle import operator
     from gateway.journal.operations import Erase
     from gateway.journal.records import Query
@@ -44,19 +45,17 @@ def command(config: Path, fields: tuple[str, ...], reference: str | None, why: s
             count = 0
             async for record in search(desk, query, spelled):
                 count += not record.erased
-            if count and not click.confirm(f"Erase {_count(count)} for good?", err=True):
+            if count and not click.confirm(f"Erase {counted(count, 'submission')} for good?", err=True):
                 return 1
-        erased = 0
-        for index in spelled or ((),):
-            erase = Erase(index=index, reference=reference or "", who=operator(), why=why.strip())
-            result = await desk.commit(erase)
-            assert isinstance(result, int)  # noqa: S101  (the port's word)
-            erased += result
-        click.echo(f"{_count(erased)} erased." if erased else "Nothing was found to erase.", err=not erased)
-        return 0 if erased else 1
+        who = operator()
+        erasures = [
+            Erase(index=index, reference=reference or "", who=who, why=why.strip()) for index in spelled or ((),)
+        ]
+        # In one transaction: a person is erased under all spellings or not at all.
+        erased = sum(done for done in await desk.commit_all(erasures) if isinstance(done, int))
+        if not erased:
+            fail("nothing was found to erase.")
+        click.echo(f"{counted(erased, 'submission')} erased.")
+        return 0
 
     at_desk(config, work)
-
-
-def _count(number: int) -> str:
-    return f"{number} submission{'' if number == 1 else 's'}"

@@ -6,7 +6,7 @@ Decides what is told when there is no way: a wrong configuration is exit code 2,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,10 +57,16 @@ class Desk:
 
     async def commit(self, operation: Operation) -> object:
         """One operation in a transaction of its own; its result."""
-        (result,) = await self.store.commit([operation])
-        if isinstance(result, Exception):
-            raise result
+        (result,) = await self.commit_all([operation])
         return result
+
+    async def commit_all(self, operations: Sequence[Operation]) -> list[object]:
+        """Several in one transaction; their results. Raises the first one's failure that could not be carried out."""
+        results = await self.store.commit(operations)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return results
 
     @asynccontextmanager
     async def searching(self, query: Query) -> AsyncIterator[AsyncIterator[Record]]:
@@ -81,7 +87,8 @@ class Desk:
 def configured(config: Path) -> Configured:
     """Read and compile a configuration; with an error in it, print what is wrong and end."""
     loaded = load(config)
-    composition = compose(loaded)
+    with _readable():
+        composition = compose(loaded)
     if composition is None:
         for problem in loaded.findings():
             click.echo(str(problem), err=True)
@@ -119,8 +126,10 @@ def at_desk(config: Path, work: Callable[[Desk], Awaitable[int]]) -> NoReturn:
 
     known = configured(config)
     plan = known.plan
-    # Opening a store makes what is not there: a journal is begun by `serve`, not by who looks for one.
-    if plan.local and not (plan.state_dir / FILE).exists():
+    with _readable():
+        # Opening a store makes what is not there: a journal is begun by `serve`, not by who looks for one.
+        missing = plan.local and not (plan.state_dir / FILE).exists()
+    if missing:
         fail(f"there is no journal in {plan.state_dir}: nothing was served from there yet")
 
     async def run() -> int:
@@ -134,6 +143,24 @@ def at_desk(config: Path, work: Callable[[Desk], Awaitable[int]]) -> NoReturn:
     with in_words():
         code = asyncio.run(run())
     raise SystemExit(code)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Of data that belongs to the gateway's user."""
+    try:
+        yield
+    except PermissionError as error:
+        fail(f"{error.filename} may not be read by this user: run this as the user that the gateway runs as")
+
+
+def check_stopped(known: Configured) -> None:
+    """End when a gateway of this configuration runs on this machine. Of other hosts nothing is known here."""
+    from gateway.cli.healthcheck import ask, reachable
+
+    host, port = known.composition.settings.administration.endpoint
+    if port and not ask(reachable(host), port):
+        fail(f"a gateway is running (it answers on port {port}): stop it first")
 
 
 async def check_index_key(desk: Desk) -> None:

@@ -43,12 +43,14 @@ def command(config: Path, old: Path | None, skip: bool) -> None:
     their duplicates are recognised no longer. Idempotency keys are forgotten with a new key. Exit code 1: it is not
     done.
     """
-    from gateway.cli.journal.opening import INDEX_KEY, at_desk, fail
+    from gateway.cli.journal.opening import INDEX_KEY, at_desk, check_stopped, fail
+    from gateway.cli.journal.rows import counted
     from gateway.journal.operations import Remember
 
     former = _former(old)
 
     async def work(desk: Desk) -> int:
+        check_stopped(desk.configured)
         now = desk.configured.plan.hashes
         before = former or now
         mark = f"reindexing {before.name} {now.name}"
@@ -66,7 +68,7 @@ def command(config: Path, old: Path | None, skip: bool) -> None:
         if hashing.failed and not skip:
             fail("not done, and no gateway starts before it is: set that right and run it again, or use --skip")
         await desk.commit(Remember(INDEX_KEY, now.name, replace=True))
-        click.echo(f"{hashed} lead{'' if hashed == 1 else 's'} hashed anew.")
+        click.echo(f"{counted(hashed, 'lead')} hashed anew.")
         if hashing.gone:
             click.echo(f"{hashing.gone} could not be: nothing is kept of what they said.", err=True)
         return 0
@@ -182,5 +184,4 @@ async def _hash_all(desk: Desk, hashing: _Hashing) -> int:
 async def _write(desk: Desk, operations: list[Reindex]) -> int:
     if not operations:
         return 0
-    results = await desk.store.commit(operations)
-    return sum(result is True for result in results)
+    return sum(result is True for result in await desk.commit_all(operations))

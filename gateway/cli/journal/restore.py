@@ -24,14 +24,17 @@ def command(config: Path, keys: Path | None, folder: Path) -> None:
     Nothing is overwritten: where there is a journal, nothing is done. Of the leads that came after the backup the
     restored journal knows nothing: the gateway starts with --after-restore only, which says what that means.
     """
-    from gateway.cli.journal.opening import configured, in_words, local_folder
+    from gateway.cli.journal.opening import check_stopped, configured, in_words, local_folder
     from gateway.cli.journal.progress import Progress
+    from gateway.cli.journal.rows import counted
     from gateway.journal.backup import restore
 
-    target = local_folder(configured(config))
+    known = configured(config)
+    target = local_folder(known)
+    check_stopped(known)
     with in_words(), Progress("restoring submissions") as progress:
         copied = restore(folder, target, keys=keys, progress=progress)
-    click.echo(f"{copied.rows} submissions and {copied.keys} record keys restored to {target}.")
+    click.echo(f"{counted(copied.rows, 'submission')} and {counted(copied.keys, 'record key')} restored to {target}.")
     if copied.shredded:
         click.echo(f"Of {copied.shredded} the key is gone: they were erased after the backup, and are so here.")
     click.echo("Start the gateway once with: gateway serve --after-restore")

@@ -28,6 +28,7 @@ def command(config: Path) -> None:
     """
     from gateway.cli.journal.opening import at_desk
     from gateway.cli.journal.progress import Progress
+    from gateway.cli.journal.rows import counted
 
     async def work(desk: Desk) -> int:
         total = 0
@@ -41,9 +42,7 @@ def command(config: Path) -> None:
                 done += len(page)
                 progress(done, total)
         current = desk.sealer.ring.current
-        click.echo(
-            f"{wrapped} record key{'' if wrapped == 1 else 's'} wrapped anew; all new ones are by key {current}."
-        )
+        click.echo(f"{counted(wrapped, 'record key')} wrapped anew; all new ones are by key {current}.")
         for key_id in sorted(missing):
             click.echo(f"Some are wrapped by key {key_id}, which the ring does not have, or do not open.", err=True)
         return 1 if missing else 0

@@ -83,3 +83,8 @@ async def print_records(records: AsyncIterator[Record], *, as_json: bool) -> int
         click.echo(line(record))
         count += 1
     return count
+
+
+def counted(number: int, word: str) -> str:
+    """`1 lead`, `2 leads`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"

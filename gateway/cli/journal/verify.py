@@ -70,8 +70,10 @@ async def _database(desk: Desk) -> int:
 
 
 def _tell(rows: int, opened: int, faults: tuple[str, ...] | list[str]) -> int:
+    from gateway.cli.journal.rows import counted
+
     for fault in faults:
         click.echo(fault, err=True)
     found = "something is wrong" if faults else "all is well"
-    click.echo(f"{rows} submissions checked, {opened} sealed texts opened: {found}.")
+    click.echo(f"{counted(rows, 'submission')} checked, {counted(opened, 'sealed text')} opened: {found}.")
     return 1 if faults else 0
