@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.datapost.reasons import Outcome
-from gateway.journal.operations import Begin, Look
+from gateway.journal.operations import Beat, Begin, Erase, Look
 from gateway.journal.records import Query
 from gateway.journal.sqlite import SqliteStore, files
 from gateway.journal.sqlite import store as store_module
@@ -82,6 +82,19 @@ async def test_a_reader_that_stays_does_not_keep_the_journal_from_being_written(
         for number in range(50):
             await ended(store, an_entry(str(number)))
         assert other.execute("SELECT count(*) FROM submissions").fetchone() == (0,)
+
+
+async def test_what_was_erased_leaves_the_log_as_soon_as_no_reader_needs_it(store: SqliteStore, folder: Path) -> None:
+    entry = an_entry()
+    await ended(store, entry)
+    with closing(files.connect_reader(folder / "journal.sqlite3")) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM submissions").fetchone()
+        assert await store.commit([Erase(reference=entry.reference, who="dpo", why="")]) == [1]
+        assert any(entry.index[0] in file.read_bytes() for file in folder.iterdir())
+        other.execute("ROLLBACK")
+    await store.commit([Beat("somebody", 1000)])
+    assert not any(entry.index[0] in file.read_bytes() for file in folder.iterdir())
 
 
 # --- space --------------------------------------------------------------------------------------

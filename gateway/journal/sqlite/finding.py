@@ -6,8 +6,8 @@ process keeps the hashes of the newest rows in memory, and when there are enough
 `hashes` in one sorted run, a little with each commit, so that many share a page and no commit waits long.
 
 `indexed_to` says how far the table reaches. What lies above it is read from the rows at start, and again what other
-processes wrote meanwhile, which SQLite's data_version tells. A run that is cut off (a crash, a rollback) is done again
-from its beginning: it inserts, or finds its rows there. Two processes that do the same run do no harm.
+processes wrote meanwhile, which SQLite's data_version tells. A run that a crash cuts off is done again from its
+beginning: it inserts, or finds its rows there. Two processes that do the same run do no harm.
 
 Keys are kept by their first eight bytes only. What is found here is a candidate: the caller compares the row's own
 hashes, so a row that is gone, or a key that is over, needs no care here.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from gateway.datapost.reasons import Outcome
@@ -50,10 +50,8 @@ class Finder:
         self._last_id = 0  # the newest row that is known here
         self._recent: Candidates = {}
         self._leaving: Candidates = {}  # what the present run moves
-        self._leaving_to = 0
-        self._steps: Iterator[bool] | None = None
+        self._moving: _Run | None = None
         self._new_last_id = 0
-        self._run_ended = False
 
     def start(self) -> None:
         """A transaction begins: read what others wrote since the last one."""
@@ -88,13 +86,12 @@ class Finder:
 
     def advance(self, leads: int, now_ms: int) -> None:
         """Do a piece of the present run, in a transaction that begins so many leads."""
-        if self._steps is None:
-            if not self._leaving:
-                if self._last_id - self._indexed_to < self._run:
-                    return
-                self._leaving, self._recent, self._leaving_to = self._recent, {}, self._last_id
-            self._steps = self._move(leads, now_ms)
-        self._run_ended = next(self._steps)
+        if self._moving is None:
+            if self._last_id - self._indexed_to < self._run:
+                return
+            self._leaving, self._recent = self._recent, {}
+            self._moving = _Run(self._indexed_to, self._last_id)
+        self._moving.step(self._db, leads, now_ms)
 
     def commit(self) -> None:
         """The transaction is durable."""
@@ -105,21 +102,21 @@ class Finder:
                 _put(self._recent, key, ids)
         self.new.clear()
         self._last_id = self._new_last_id
-        if self._run_ended:
-            self._indexed_to, self._leaving, self._steps, self._run_ended = self._leaving_to, {}, None, False
+        if self._moving is not None and self._moving.commit():
+            self._indexed_to, self._leaving, self._moving = self._moving.to, {}, None
 
     def rollback(self) -> None:
-        """Nothing of the transaction was done. The run begins anew: what it wrote last is gone."""
+        """Nothing of the transaction was done; its piece of the run is done again."""
         self.new.clear()
-        self._steps = None
-        self._run_ended = False
+        if self._moving is not None:
+            self._moving.rollback()
 
     def _catch_up(self) -> None:
         counters = dict(self._db.execute("SELECT name, value FROM counters"))
         if (indexed_to := counters["indexed_to"]) != self._indexed_to:
             # Another process ended a run (or this is the start).
             self._recent = _above(indexed_to, self._leaving, self._recent)
-            self._indexed_to, self._leaving, self._leaving_to, self._steps = indexed_to, {}, 0, None
+            self._indexed_to, self._leaving, self._moving = indexed_to, {}, None
             self._last_id = max(self._last_id, indexed_to)
         rows = self._db.execute(
             "SELECT id, fingerprint, idempotency, claims FROM submissions WHERE id > ? ORDER BY id", (self._last_id,)
@@ -130,23 +127,51 @@ class Finder:
             self._last_id = id
         self._last_id = max(self._last_id, counters["given_to"])
 
-    def _move(self, leads: int, now_ms: int) -> Iterator[bool]:
-        """Each step does a piece; it yields True when the piece was the last."""
-        start, end = self._indexed_to, self._leaving_to
-        entries: list[tuple[int, int]] = []
-        while start < end:
-            stop = min(start + _READ, end)
-            entries += entries_of(self._db, start, stop, now_ms)
-            start = stop
-            yield False
-        # In the table's own order: that is what makes neighbours share a page.
-        entries.sort()
-        size = max(_WRITE * leads, _READ)
-        for at in range(0, len(entries), size):
-            self._db.executemany("INSERT OR IGNORE INTO hashes (hash, id) VALUES (?, ?)", entries[at : at + size])
-            yield False
-        self._db.execute("UPDATE counters SET value = ? WHERE name = 'indexed_to'", (end,))
-        yield True
+
+class _Run:
+    """Moving the keys of rows above `above`, up to `to`: read, then written in the table's order, a piece at a time.
+
+    A piece counts once its transaction is durable. A crash begins the run anew.
+    """
+
+    def __init__(self, above: int, to: int) -> None:
+        self.to = to
+        self._read_to = above
+        self._entries: list[tuple[int, int]] = []
+        self._written = 0
+        #: What this transaction did: rows read up to, their entries, entries written up to; None: nothing.
+        self._piece: tuple[int, list[tuple[int, int]], int] | None = None
+        self._ending = False
+
+    def step(self, db: sqlite3.Connection, leads: int, now_ms: int) -> None:
+        if self._read_to < self.to:
+            stop = min(self._read_to + _READ, self.to)
+            self._piece = stop, entries_of(db, self._read_to, stop, now_ms), 0
+        elif self._written < len(self._entries):
+            end = self._written + max(_WRITE * leads, _READ)
+            some = self._entries[self._written : end]
+            db.executemany("INSERT OR IGNORE INTO hashes (hash, id) VALUES (?, ?)", some)
+            self._piece = self._read_to, [], end
+        else:
+            db.execute("UPDATE counters SET value = ? WHERE name = 'indexed_to'", (self.to,))
+            self._ending = True
+
+    def commit(self) -> bool:
+        """Whether the run has ended."""
+        if self._piece is not None:
+            reading = self._read_to < self.to
+            self._read_to, entries, self._written = self._piece
+            self._piece = None
+            if reading:
+                self._entries += entries
+                if self._read_to == self.to:
+                    # In the table's own order: that is what makes neighbours share a page.
+                    self._entries.sort()
+        return self._ending
+
+    def rollback(self) -> None:
+        self._piece = None
+        self._ending = False
 
 
 def _put(known: Candidates, key: int, ids: int | tuple[int, ...]) -> None:

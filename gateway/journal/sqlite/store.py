@@ -71,6 +71,7 @@ class SqliteStore:
         self._writer: Writer
         self._file: tuple[int, int] | None = None
         self._truncate = False
+        self._tidied = 0.0
         self._looked = -_LOOK_EVERY_S
         self._no_space = False
 
@@ -250,18 +251,21 @@ class SqliteStore:
         return results
 
     def _tidy(self, db: sqlite3.Connection) -> None:
-        """Once bytes were removed, cut the log that still holds them; tried again with each commit until it is done."""
-        self._truncate = self._truncate or self._writer.removed
-        self._writer.removed = False
-        if self._truncate:
-            db.execute("PRAGMA busy_timeout = 0")
-            try:
-                busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                self._truncate = bool(busy)
-            except sqlite3.Error:
-                pass  # the transaction itself is durable; a fault that stays meets the next one
-            finally:
-                db.execute(f"PRAGMA busy_timeout = {files.BUSY_MS}")
+        """Once bytes were removed, cut the log that still holds them; tried again until no reader is in the way."""
+        if self._writer.removed:
+            self._writer.removed, self._truncate, self._tidied = False, True, -_LOOK_EVERY_S
+        now = time.monotonic()
+        if not self._truncate or now - self._tidied < _LOOK_EVERY_S:
+            return
+        self._tidied = now
+        db.execute("PRAGMA busy_timeout = 0")
+        try:
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._truncate = bool(busy)
+        except sqlite3.Error:
+            pass  # the transaction itself is durable; a fault that stays meets the next one
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {files.BUSY_MS}")
 
     def _look_around(self) -> None:
         """Whether the disk has room, and the file still its name: SQLite would go on writing to a removed one."""

@@ -23,6 +23,7 @@ from gateway.journal.values import StoreUnavailable, WrongSchema
 KEYS_FILE = "keys.sqlite3"
 _CHECKED_AT_ONCE = 5000
 _MOST_FAULTS = 20
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 #: (done, of) rows; called now and then.
 Progress: TypeAlias = Callable[[int, int], None]
@@ -67,6 +68,10 @@ def verify(folder: Path, *, sealer: Sealer | None = None, progress: Progress = n
                 db.execute("ATTACH ':memory:' AS keys")
             check_schema(db, "main")
             return _Check(db, sealer, progress).run()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                raise
+            return Verified(0, 0, (f"SQLite: {error.sqlite_errorname}",))
         finally:
             db.close()
 
@@ -142,7 +147,9 @@ class _Check:
             (count,) = db.execute(f"SELECT count(*) FROM {rows}").fetchone()  # noqa: S608
             if count:
                 self._fault(f"{count} {words}")
-        return self._result(self._each())
+        (rows,) = db.execute("SELECT count(*) FROM submissions").fetchone()
+        # Only rows that fit together are worth to be read one by one.
+        return self._result(rows if self._faults else self._each())
 
     def _each(self) -> int:
         """What has to be looked at row by row; how many rows there are."""
