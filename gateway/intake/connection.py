@@ -2,8 +2,8 @@
 
 The head is gathered here up to its empty line and judged on its raw bytes (`framing`), then aiohttp's C parser is
 fed exactly one head and, unless that is here in plain sight, exactly its body. So garbage behind a valid request
-cannot take that request down with it, and what stands behind a request is always the next one. The parser's exceptions quote what they read: their
-texts are never looked at.
+cannot take that request down with it, and what stands behind a request is always the next one. The parser's
+exceptions quote what they read: their texts are never looked at.
 
 Here it is decided when bytes are read, how long anybody may take, and when the connection ends. What is answered
 is the handler's. Nothing is ever written while no request has begun: a client would take it for the answer to its
