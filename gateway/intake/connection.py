@@ -1,9 +1,9 @@
 """One downstream connection: bytes to requests, replies to bytes, strictly one after another.
 
 The head is gathered here up to its empty line and judged on its raw bytes (`framing`), then aiohttp's C parser is
-fed exactly one head and exactly its body. So garbage behind a valid request cannot take that request down with
-it, and what stands behind a request is always the next one. The parser's exceptions quote what they read: their
-texts are never looked at.
+fed exactly one head and, unless that is here in plain sight, exactly its body. So garbage behind a valid request
+cannot take that request down with it, and what stands behind a request is always the next one. The parser's
+exceptions quote what they read: their texts are never looked at.
 
 Here it is decided when bytes are read, how long anybody may take, and when the connection ends. What is answered
 is the handler's. Nothing is ever written while no request has begun: a client would take it for the answer to its
@@ -72,6 +72,7 @@ class Connection(asyncio.Protocol):
         "_deadline",
         "_ended",
         "_head_ended",
+        "_heads",
         "_held",
         "_leading",
         "_lingered",
@@ -90,16 +91,9 @@ class Connection(asyncio.Protocol):
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._loop = owner.loop
-        # Bounds of the parser's own are set aside: what it is fed has passed ours.
-        self._parser = HttpRequestParser(
-            _Unthrottled(owner.loop),
-            owner.loop,
-            2**30,
-            max_line_size=owner.limits.head,
-            max_field_size=owner.limits.head,
-            max_headers=FIELDS,
-            auto_decompress=False,
-        )
+        # One for heads whose body is here, which need no stream built for it, and one for all else, made when needed.
+        self._heads = _parser(owner, with_body=False)
+        self._parser: HttpRequestParser | None = None
         self._transport: asyncio.Transport | None = None
         self.gone = False  # the connection is lost
         self.address = ""
@@ -234,14 +228,20 @@ class Connection(asyncio.Protocol):
             self._release()
 
     def _open(self, read: bytes | bytearray, head: bytes, framing: Framing) -> None:
-        """Parse a sound head, together with its body if that is here, and start its handler."""
+        """Parse a sound head, and start its handler."""
         length, start = framing.length, len(head)
         end = start
         whole = framing.unreadable is None and 0 <= length <= len(read) - start
         if whole:
             end += length
+        if whole and not framing.last:
+            parser, fed = self._heads, head
+        else:
+            if self._parser is None:
+                self._parser = _parser(self._owner, with_body=True)
+            parser, fed = self._parser, bytes(read[:end])
         try:
-            messages, _, _ = self._parser.feed_data(bytes(read[:end]))
+            messages, _, _ = parser.feed_data(fed)
         except PARSER_ERRORS:
             messages = []
         if len(messages) != 1 or (whole and not messages[0][1].is_eof()):
@@ -265,7 +265,7 @@ class Connection(asyncio.Protocol):
         elif len(read) > end:
             self._buffer += read[end:]
         if not whole:
-            self._body = Body(self._parser, payload, framing, self._owner.limits.body)
+            self._body = Body(parser, payload, framing, self._owner.limits.body)
             self._head_ended = self._loop.time()
         self._began, self._leading = 0.0, 0
         self._deadline.clear()
@@ -456,6 +456,20 @@ class Connection(asyncio.Protocol):
             self._refuse(faults.HEAD_TIMEOUT, self._buffer)
         elif self.task is None:
             self._end(linger=False)
+
+
+def _parser(owner: Owner, *, with_body: bool) -> HttpRequestParser:
+    """A parser of requests. Bounds of its own are set aside: what it is fed has passed ours."""
+    return HttpRequestParser(
+        _Unthrottled(owner.loop),
+        owner.loop,
+        2**30,
+        max_line_size=owner.limits.head,
+        max_field_size=owner.limits.head,
+        max_headers=FIELDS,
+        response_with_body=with_body,
+        auto_decompress=False,
+    )
 
 
 def _ascii(message: RawRequestMessage) -> CIMultiDictProxy[str]:

@@ -122,28 +122,29 @@ class AnswerReader:
     def _feed_whole(self, data: bytes) -> bool:
         """The short way of an answer that came at once and whole, as most do; False: nothing was done.
 
-        What the head says of the length is only believed when the parser, fed with all of it, says the same.
+        The parser gets the head alone, and need build no stream for a body that is here. A length that it does not
+        find in the head as well is not believed.
         """
         end = _head_end(data, 0)
         counted = _COUNTED.search(data, 0, end) if 0 < end <= MAX_HEAD else None
         if counted is None or (length := int(counted[1])) != len(data) - end or length > self._limit:
             return False
         try:
-            messages, _, _ = self._parser().feed_data(data)
+            messages, _, _ = self._parser(with_body=False).feed_data(data[:end])
         except HttpProcessingError:
             return False
         if len(messages) != 1:
             return False
-        message, payload = messages[0]
-        if not payload.is_eof() or message.code < 200 or self._framing(message) != length:
+        message = messages[0][0]
+        if message.code < 200 or self._framing(message) != length:
             self.failure = None
             return False
         self.seen = len(data)
         self._persistent = _persists(message)
-        self.answer = _answer(message, payload, surplus=False)
+        self.answer = _answer(message, data[end:], surplus=False)
         return True
 
-    def _parser(self) -> HttpResponseParser:
+    def _parser(self, *, with_body: bool = True) -> HttpResponseParser:
         return HttpResponseParser(
             self._unpaced,
             self._loop,
@@ -151,6 +152,7 @@ class AnswerReader:
             max_line_size=MAX_HEAD,
             max_field_size=MAX_HEAD,
             max_headers=MAX_FIELDS,
+            response_with_body=with_body,
             read_until_eof=True,
             auto_decompress=False,
         )
@@ -267,7 +269,9 @@ class _Body:
 
     def answer(self, *, surplus: bool) -> LegacyAnswer:
         """The answer, once its body is complete."""
-        return _answer(self._message, self._payload, surplus=surplus)
+        payload = self._payload
+        # Another message behind a chunked body may have been read into a stream of its own, never into this one.
+        return _answer(self._message, payload.read_nowait() if payload.total_bytes else b"", surplus=surplus)
 
     def _feed_counted(self, data: bytes, need: int) -> bool | Failure | None:
         part = data[:need]
@@ -314,13 +318,11 @@ def _persists(message: RawResponseMessage) -> bool:
     return not message.should_close and message.version == (1, 1)
 
 
-def _answer(message: RawResponseMessage, payload: StreamReader, *, surplus: bool) -> LegacyAnswer:
+def _answer(message: RawResponseMessage, body: bytes, *, surplus: bool) -> LegacyAnswer:
     try:
         headers = tuple([(name.decode(), value.decode()) for name, value in message.raw_headers])
     except UnicodeDecodeError:
         headers = tuple([(name.decode(), _text(value)) for name, value in message.raw_headers])
-    # Another message behind a chunked body may have been read into a stream of its own, never into this one.
-    body = payload.read_nowait() if payload.total_bytes else b""
     return LegacyAnswer(message.code, headers, body, surplus)
 
 

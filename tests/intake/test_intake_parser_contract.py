@@ -34,7 +34,7 @@ class _Quiet(BaseProtocol):
 class Parsing:
     """A parser as the edge makes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_body: bool = True) -> None:
         self.loop = asyncio.new_event_loop()
         self.protocol = _Quiet(self.loop)
         self.parser = HttpRequestParser(
@@ -44,6 +44,7 @@ class Parsing:
             max_line_size=16384,
             max_field_size=16384,
             max_headers=64,
+            response_with_body=with_body,
             auto_decompress=False,
         )
 
@@ -56,6 +57,20 @@ def parsing() -> Any:
     parsing = Parsing()
     yield parsing
     parsing.loop.close()
+
+
+SAID = ("method", "path", "version", "headers", "raw_headers", "should_close", "chunked")
+
+
+def test_a_parser_without_bodies_is_done_with_a_request_at_the_end_of_its_head(parsing: Any) -> None:
+    heads = Parsing(with_body=False)
+    for length in (5, 0, 1000):
+        one = head(HOST, b"Content-Length: %d" % length, b"X: y")
+        [(message, payload)] = heads.feed(one)
+        [(other, _)] = parsing.feed(one + bytes(length))
+        assert payload.is_eof()
+        assert [getattr(message, name) for name in SAID] == [getattr(other, name) for name in SAID]
+    heads.loop.close()
 
 
 def test_the_parser_is_the_c_one() -> None:

@@ -10,7 +10,7 @@ from aiohttp.http import HttpResponseParser
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.upstream import reading
-from gateway.upstream.reading import MAX_FIELDS, MAX_HEAD, Unpaced
+from gateway.upstream.reading import MAX_FIELDS, MAX_HEAD, AnswerReader, Unpaced
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -50,6 +50,16 @@ def test_a_head_alone_gives_its_message_and_an_open_body(parser: HttpResponsePar
     assert (message.code, message.version, message.chunked, message.should_close) == (200, (1, 1), False, False)
     assert message.raw_headers == ((b"Content-Length", b"3"), (b"X", b"y"))
     assert not payload.is_eof()
+
+
+def test_a_parser_without_bodies_is_done_at_the_end_of_the_head() -> None:
+    loop = asyncio.new_event_loop()
+    parser = AnswerReader(4096, Unpaced(loop), loop)._parser(with_body=False)
+    [(message, payload)] = parser.feed_data(OK + b"Content-Length: 3\r\nX: y\r\n\r\n")[0]
+    assert payload.is_eof()
+    assert (message.code, message.chunked, message.should_close) == (200, False, False)
+    assert message.raw_headers == ((b"Content-Length", b"3"), (b"X", b"y"))
+    loop.close()
 
 
 def test_a_counted_body_ends_with_its_last_byte(parser: HttpResponseParser) -> None:
