@@ -27,10 +27,13 @@ from gateway.journal.sqlite.statements import In
 
 #: Submissions in memory before a run begins: about 5 MB. Each process draws its own, so that one of them does the run.
 _RUN_FROM, _RUN_TO = 32_768, 65_536
-#: Rows that one step reads, and index entries that one step writes for each lead of its commit.
-_READ, _WRITE = 512, 8
+#: Rows that a step reads, and index entries that a step writes, for each lead of its commit: a run is spread over many
+#: leads, so that none of them notices it, and ends before the next one is due. The least that a step does.
+_READ, _WRITE, _LEAST = 4, 8, 64
 
 _IN_RUN = In("SELECT hash, id FROM hashes WHERE hash IN (?)")
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 #: By key one id, or several. Plain numbers: the garbage collector need not look at a hundred thousand lists.
 Candidates: TypeAlias = dict[int, int | tuple[int, ...]]
@@ -145,10 +148,10 @@ class _Run:
 
     def step(self, db: sqlite3.Connection, leads: int, now_ms: int) -> None:
         if self._read_to < self.to:
-            stop = min(self._read_to + _READ, self.to)
+            stop = min(self._read_to + max(_READ * leads, _LEAST), self.to)
             self._piece = stop, entries_of(db, self._read_to, stop, now_ms), 0
         elif self._written < len(self._entries):
-            end = self._written + max(_WRITE * leads, _READ)
+            end = self._written + max(_WRITE * leads, _LEAST)
             some = self._entries[self._written : end]
             db.executemany("INSERT OR IGNORE INTO hashes (hash, id) VALUES (?, ?)", some)
             self._piece = self._read_to, [], end
@@ -220,7 +223,7 @@ def entries_of(db: sqlite3.Connection, above: int, to: int, now_ms: int) -> list
     for id, fingerprint, idempotency, claims, replay_until_ms, known_until_ms, word, released in db.execute(
         _ENTRIES, (above, to)
     ):
-        outcome = None if word is None else Outcome(word)
+        outcome = None if word is None else _OUTCOMES[word]
         if outcome is None or holds(outcome, release=bool(released)):
             # An open row's claim counts however old it is.
             held = [claim for claim in unpack_claims(claims) if outcome is None or claim.until_ms > now_ms]
