@@ -22,6 +22,7 @@ import workload
 
 HERE = Path(__file__).resolve().parent
 STUB = 9100
+KEY = secrets.token_hex(32)
 GOAL = 0.45  # of aiohttp_tuned's CPU per lead
 
 RULES = r"""
@@ -199,7 +200,7 @@ def main():
                     if (server := server or postgresql()) is None:
                         continue
                     with top.open("a") as file:
-                        file.write(f"journal: {{url: {server.url(server.create_database())}}}\n")
+                        file.write(f"journal: {{url: {server.url(server.create_database())}, key: {KEY}, index_key: {KEY}}}\n")
                 program = ["-m", "gateway", "serve", "-c"]
                 if target == "gateway_without_journal":
                     program = [str(HERE / "without_journal.py")]

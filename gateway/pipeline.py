@@ -260,7 +260,7 @@ class Pipeline:
             reference=submission.reference,
             partner=submission.partner,
             received_ms=self._journal.now_ms(),
-            pairs=lead.pairs,
+            pairs=tuple(checked.fields.items()),
             typed=checked.typed,
             idempotency_key=request.headers.get("Idempotency-Key"),
             content_type=request.headers.get("Content-Type", ""),

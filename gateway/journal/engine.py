@@ -97,6 +97,7 @@ class Journal:
         self._begun: dict[str, _Begun] = {}
         self._unknown: OrderedDict[str, Cipher] = OrderedDict()
         self._heart: asyncio.Task[None] | None = None
+        self._outdated = False
 
     async def start(self) -> None:
         """Open the store, take a lease, settle what dead processes left. Raises StoreUnavailable, WrongIndexKey."""
@@ -129,7 +130,7 @@ class Journal:
     @property
     def healthy(self) -> bool:
         """Whether a submission could be begun now, as far as the last commit tells."""
-        return self._committer.healthy
+        return self._committer.healthy and not self._outdated
 
     @property
     def begun(self) -> int:
@@ -147,6 +148,8 @@ class Journal:
 
         Cancelled: whatever was written is taken back.
         """
+        if self._outdated:
+            raise StoreUnavailable("the journal has another index_key now")
         cipher = self._sealer.fresh(entry.reference)
         body = cipher.seal("body", entry.body) if entry.body else b""
         future = self._committer.ask(Begin(entry, self.owner, cipher.key, body))
@@ -290,6 +293,7 @@ class Journal:
                 await self._recover()
                 if beats % _COUNT_EVERY == 0:
                     await self._count()
+                    await self._look_at_index_key()
                 if beats % _CLOCK_EVERY == 0:
                     self._clock = Clock.at(max(self.now_ms(), await self.store.now_ms()))
             except StoreUnavailable:
@@ -302,6 +306,13 @@ class Journal:
                 self._watch.recovered(reference)
             if len(references) < _RECOVER_AT_ONCE:
                 return
+
+    async def _look_at_index_key(self) -> None:
+        """Somebody may have given the journal another index key: what we hash would not be recognised any more."""
+        name = await self._committer.ask(Remember("index_key", self._hashes.name))
+        if name != self._hashes.name and not self._outdated:
+            self._outdated = True
+            self._watch.unavailable("the journal has another index_key now; restart with it")
 
     async def _count(self) -> None:
         self.unknown = cast("dict[str, UnknownCount]", await self._committer.ask(CountUnknown()))

@@ -42,7 +42,10 @@ class Reservation:
         content_type: str,
         body: bytes,
     ) -> Entry:
-        """The submission as its first commit writes it. typed: canonical name -> value, as `Checked` has it."""
+        """The submission as its first commit writes it.
+
+        pairs: canonical names and texts of the whole lead, as `Checked.fields` has them. typed: name -> value.
+        """
         texts = [(name, text(typed[name])) for name, text in self.texts.items() if name in typed]
         key = None
         if idempotency_key:
@@ -92,6 +95,12 @@ def compile_reservation(
                 )
         claims.append(hashes.claimer(program, rule.name, rule.key, window_ms=int(rule.window * _MS), scope=rule.scope))
     replay = settings.replay
+    named = () if replay is None or replay.fields == "all" else replay.fields
+    for position, name in enumerate(named):
+        if name not in settings.fields:
+            report.at("replay", "fields", position).error(
+                f"{name} is no field of the lead", "all, or some of " + ", ".join(settings.fields)
+            )
     if replay is None:
         # Without credentials two people with the same lead would be one: only where partners can be told apart.
         replay = Replay() if signed_in else Replay(window=0.0)
@@ -103,9 +112,7 @@ def compile_reservation(
     needed = {name for rule in settings.duplicates for name in rule.key} | set(index)
     return Reservation(
         program=program,
-        fingerprint=hashes.fingerprinter(
-            program, fields=None if replay.fields == "all" else replay.fields, ignore=replay.ignore
-        ),
+        fingerprint=_fingerprint(program, hashes, replay),
         claims=tuple(claims),
         texts={name: normaliser(field.type) for name, field in settings.fields.items() if name in needed},
         index=tuple(name for name in index if name in settings.fields),
@@ -113,3 +120,17 @@ def compile_reservation(
         replay_ms=int(replay.window * _MS),
         unknown_hold_ms=int(settings.unknown_hold * _MS),
     )
+
+
+def _fingerprint(program: str, hashes: Hashes, replay: Replay) -> Callable[[str, Pairs], bytes]:
+    """Of a whole lead, or of the named fields; a lead that has none of these is told from others by all it has."""
+    whole = hashes.fingerprinter(program, ignore=replay.ignore)
+    if replay.fields == "all":
+        return whole
+    named = frozenset(replay.fields) - frozenset(replay.ignore)
+    part = hashes.fingerprinter(program, fields=named)
+
+    def fingerprint(partner: str, pairs: Pairs) -> bytes:
+        return (part if any(name in named for name, _ in pairs) else whole)(partner, pairs)
+
+    return fingerprint

@@ -125,8 +125,12 @@ def compose_journal(settings: GatewaySettings, report: Report, *, create: bool =
     url = journal.url.reveal() if journal.url is not None else _SQLITE
     if url != _SQLITE and not url.startswith(("postgresql://", "postgres://")):
         report.at("url").error("is no journal", "sqlite, or postgresql://user@host/database")
-    key = journal.key.reveal() if journal.key is not None else _kept(folder, "journal", create)
-    index_key = journal.index_key.reveal() if journal.index_key is not None else _kept(folder, "index", create)
+    if url != _SQLITE and (journal.key is None or journal.index_key is None):
+        # Hosts that share a journal must share its keys: none of them may make its own.
+        report.error("key and index_key are missing", "both, since a shared journal needs the same on every host")
+        create = False
+    key = journal.key.reveal() if journal.key is not None else _kept(folder, "journal", create, report)
+    index_key = journal.index_key.reveal() if journal.index_key is not None else _kept(folder, "index", create, report)
     ring = None
     if key is not None:
         try:
@@ -143,16 +147,33 @@ def compose_journal(settings: GatewaySettings, report: Report, *, create: bool =
     )
 
 
-def _kept(folder: Path, name: str, create: bool) -> str | None:
+def _kept(folder: Path, name: str, create: bool, report: Report) -> str | None:
     """The key that was made below the state folder; made now if `create`, None if it is not there."""
     path = folder / _KEYS / name
     try:
+        if create and not path.exists():
+            _make(path)
         return path.read_text()
     except FileNotFoundError:
-        if not create:
-            return None
+        return None
+    except OSError as error:
+        report.error(
+            f"the key in {path} cannot be had: {os.strerror(error.errno or 0)}", "a state_dir of the gateway's own"
+        )
+        return None
+
+
+def _make(path: Path) -> None:
+    """Write a fresh key, durably; another process that starts at the same moment may have been first."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = new_key() + "\n"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    return text
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(new_key() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

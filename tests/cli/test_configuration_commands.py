@@ -121,7 +121,7 @@ def test_check_prints_one_line_for_each_finding_and_a_summary(top: Path) -> None
     *lines, summary = result.output.splitlines()
     assert summary == "2 errors, 1 warning"
     assert [line.split(" ")[0].rsplit("/", 1)[1] for line in lines] == [
-        "gateway.yaml:7:14:",
+        "gateway.yaml:9:14:",
         "gateway.yaml:8:18:",
         "example.yaml:6:7:",
     ]
@@ -144,7 +144,7 @@ def test_check_speaks_json(top: Path) -> None:
     assert json.loads(result.output) == [
         {
             "file": str(top),
-            "line": 7,
+            "line": 9,
             "column": 14,
             "key": "log.level",
             "severity": "error",

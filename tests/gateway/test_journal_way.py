@@ -225,3 +225,15 @@ async def test_nothing_of_a_lead_stands_in_the_journals_files(tmp_path: Path) ->
         assert any(path.name.startswith("journal") for path in files)
         for path in files:
             assert b"kanarienvogel" not in path.read_bytes().lower(), path.name
+
+
+async def test_named_fields_make_a_lead_the_same_by_whatever_alias_they_came(tmp_path: Path) -> None:
+    program = {"lead": {"replay": {"window": "10m", "fields": ["email"]}}}
+    async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url, program=program) as gateway:
+        first = await gateway.post()
+        same = {"email_address": EMAIL, "state": "NY"}
+        assert (await gateway.post(same)).body == first.body
+        assert legacy.requests == 1
+        other = {"email_address": "somebody-else@example.com", "state": "NY"}
+        assert (await gateway.post(other)).reason == "accepted"
+        assert legacy.requests == 2

@@ -86,11 +86,15 @@ async def test_an_answer_that_cannot_be_written_is_told_truly_alarmed_and_writte
         assert legacy.requests == 1
 
 
+def store_settings(url: str) -> dict[str, Any]:
+    return {"journal": {"url": url, "key": "5b" * 32, "index_key": "an index key of the tests' own"}}
+
+
 @pytest.fixture
 async def behind_postgres(tmp_path: Path, postgres_url: str) -> AsyncIterator[tuple[ScriptedUpstream, Running]]:
     async with (
         ScriptedUpstream(answering(OK)) as legacy,
-        running(tmp_path, legacy.url, top={"journal": {"url": postgres_url}}) as gateway,
+        running(tmp_path, legacy.url, top=store_settings(postgres_url)) as gateway,
     ):
         yield legacy, gateway
 
