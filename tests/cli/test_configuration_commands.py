@@ -122,7 +122,7 @@ def test_check_prints_one_line_for_each_finding_and_a_summary(top: Path) -> None
     assert summary == "2 errors, 1 warning"
     assert [line.split(" ")[0].rsplit("/", 1)[1] for line in lines] == [
         "gateway.yaml:9:14:",
-        "gateway.yaml:8:18:",
+        "gateway.yaml:10:18:",
         "example.yaml:6:7:",
     ]
 
