@@ -38,7 +38,7 @@ async def test_a_purge_goes_on_until_nothing_is_left_and_says_what_went(
 
 
 async def test_rows_stay_at_least_as_long_as_their_content(store: Store) -> None:
-    await ended(store, an_entry(claims=(), replay_ms=0, unknown_hold_ms=0))
+    await ended(store, an_entry(claims=(), replay_ms=0, unknown_hold_ms=0, idempotency_ms=0))
     assert await Retention(store, content_ms=DAY_MS, row_ms=-1000).once() == Purged()
     assert await kept(store) == [True]
 

@@ -196,7 +196,7 @@ async def warm():  # whoever comes next may not be allowed to import
 asyncio.run(warm())
 if os.geteuid() == 0:
     os.chown(folder, 65534, 65534)
-    for parent in list(folder.parents)[:3]:
+    for parent in list(folder.parents)[:-2]:  # not / and the temporary folder itself
         os.chmod(parent, 0o755)
     os.setgid(65534); os.setuid(65534)
 async def main():

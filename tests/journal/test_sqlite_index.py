@@ -147,7 +147,7 @@ async def test_ids_go_on_after_the_newest_rows_were_purged(store: SqliteStore, f
     other = SqliteStore(folder, floor_bytes=0)
     await other.open()
     for number in range(3):
-        await ended(store, an_entry(str(number), claims=(), replay_ms=0, unknown_hold_ms=0))
+        await ended(store, an_entry(str(number), claims=(), replay_ms=0, unknown_hold_ms=0, idempotency_ms=0))
     await other.commit([Purge(content_ms=-1000, row_ms=-1000)])
     assert counter(store, "given_to") == 3
     third = SqliteStore(folder, floor_bytes=0)
