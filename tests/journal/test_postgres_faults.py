@@ -91,7 +91,7 @@ def connected(server: PostgresServer, database: str) -> list[int]:
 
 @pytest.fixture
 def database(postgres_server: PostgresServer) -> str:
-    return postgres_server.create_database()
+    return postgres_server.empty_database()
 
 
 @pytest.fixture
@@ -205,11 +205,13 @@ async def test_a_server_that_was_made_a_standby_is_left_for_the_new_primary(
 ) -> None:
     first, second = begin(), begin()
     assert await met(store, first) is Met.NOTHING
-    postgres_server.sql(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-    postgres_server.restart()
-    with pytest.raises(StoreUnavailable, match="25006"):
-        await store.commit([second])
-    postgres_server.sql(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+    try:
+        postgres_server.sql(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        postgres_server.restart()
+        with pytest.raises(StoreUnavailable, match="25006"):
+            await store.commit([second])
+    finally:
+        postgres_server.sql(f"ALTER DATABASE {database} RESET default_transaction_read_only")
     assert await met(store, second) is Met.NOTHING
 
 
@@ -223,19 +225,17 @@ async def test_a_server_that_does_not_write_to_disk_is_refused() -> None:
         careless.close()
 
 
-async def test_a_server_whose_default_commit_is_not_durable_makes_ours_durable(
-    postgres_server: PostgresServer, database: str
-) -> None:
+async def test_a_server_whose_default_commit_is_not_durable_makes_ours_durable(postgres_server: PostgresServer) -> None:
+    database = postgres_server.create_database()
     postgres_server.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
-    postgres_server.sql(
-        "CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN INSERT INTO public.said VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$; "
-        "CREATE TABLE said (word text)",
-        database,
-    )
     store = PostgresStore(postgres_server.url(database))
     await store.open()
-    postgres_server.sql("CREATE TRIGGER t AFTER INSERT ON journal.submissions EXECUTE FUNCTION seen()", database)
+    postgres_server.sql(
+        "CREATE TABLE said (word text); CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO public.said VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$; "
+        "CREATE TRIGGER say AFTER INSERT ON journal.submissions EXECUTE FUNCTION say()",
+        database,
+    )
     await store.commit([begin()])
     await store.close()
     assert postgres_server.sql("SELECT word FROM said", database) == "on"

@@ -16,7 +16,7 @@ from tests.support.postgres import PostgresServer
 
 @pytest.fixture
 def database(postgres_server: PostgresServer) -> str:
-    return postgres_server.create_database()
+    return postgres_server.empty_database()
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ from typing import Any, Self
 import pytest
 
 SUPERUSER = "gateway"
-START_S = 30.0
+#: After a crash it syncs all its files first, which may take long on a busy disk.
+START_S = 90.0
 #: Small and quick to start; nothing here weakens what a commit promises.
 SETTINGS = {
     "shared_buffers": "64MB",
@@ -82,6 +83,7 @@ class PostgresServer:
         self._settings = {**SETTINGS, **settings}
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+        self._used = ""
         self.port = _free_port()
         # Not pytest's own directory: only its owner can enter that one, and a socket's path has to be short.
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -187,6 +189,15 @@ class PostgresServer:
         name = f"journal_{next(self._numbers)}"
         self.sql(f"CREATE DATABASE {name}")
         return name
+
+    def empty_database(self) -> str:
+        """One without a journal: the same each time, as whoever was connected to it is put out. Its name."""
+        if not self._used:
+            self._used = self.create_database()
+        others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._used}'"  # noqa: S608
+        self.sql(f"{others}")
+        self.sql("SET client_min_messages = error; DROP SCHEMA IF EXISTS journal CASCADE", self._used)
+        return self._used
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """What psql prints for one statement, bare."""
@@ -349,18 +360,20 @@ class Wire:
                 await pair.near.drain()
 
 
+#: Of this process: several conftest files may import the fixtures below, and each is then a fixture of its own.
+_servers: list[PostgresServer] = []
+
+
 @pytest.fixture(scope="session")
 def _postgres_session() -> Iterator[PostgresServer]:
     """The session's server; starts when the first test asks for it."""
-    try:
-        server = PostgresServer()
-    except PostgresMissing as missing:
-        pytest.skip(str(missing))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
+    if not _servers:
+        try:
+            _servers.append(PostgresServer())
+        except PostgresMissing as missing:
+            pytest.skip(str(missing))
+    yield _servers[0]
+    _servers[0].close()
 
 
 @pytest.fixture
@@ -374,8 +387,8 @@ def postgres_server(_postgres_session: PostgresServer) -> Iterator[PostgresServe
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> str:
-    """Where an empty database is, this test's own."""
-    return postgres_server.url(postgres_server.create_database())
+    """Where a database without a journal is, this test's own."""
+    return postgres_server.url(postgres_server.empty_database())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from gateway.datapost.reasons import Outcome, Reason
-from gateway.journal.deciding import Found, Held, Holder, decide, holds, horizon_ms
+from gateway.journal.deciding import Found, Held, Holder, decide, holds
 from gateway.journal.operations import (
     Beat,
     Begin,
@@ -178,7 +178,7 @@ async def _look_up(link: Link, entries: Sequence[Entry]) -> _Sight:
             sight.stored[reference] = Stored(members, key_id, wrapped)
         holder = Holder(
             reference,
-            fingerprint,
+            fingerprint or b"",  # forgotten; found as an unknown outcome, by what that holds
             at_ms,
             None if outcome is None else _OUTCOMES[outcome],
             None if reason is None else _REASONS.get(reason),
@@ -226,13 +226,19 @@ async def _begin(link: Link, begun: Sequence[Begin], now_ms: int) -> None:
         [operation.owner for operation in begun],
         [operation.key.key_id for operation in begun],
         [operation.key.wrapped for operation in begun],
-        [entry.received_ms + horizon_ms(entry) for entry in entries],
+        [entry.received_ms + _known_ms(entry) for entry in entries],
         list(claims),
         [now_ms + claim.window_ms for claim, _ in claims.values()],
         [reference for _, reference in claims.values()],
         [claim.rule for claim, _ in claims.values()],
         *_index((entry.reference, entry.index) for entry in entries),
     )
+
+
+def _known_ms(entry: Entry) -> int:
+    """For how long its fingerprint or its idempotency key may matter to anybody."""
+    key_ms = 0 if entry.idempotency is None else entry.idempotency_ms
+    return max(entry.replay_ms, entry.unknown_hold_ms, key_ms)
 
 
 async def _note(link: Link, notes: Sequence[Note]) -> None:
@@ -342,13 +348,13 @@ async def _purge(link: Link, operation: Purge) -> Purged:
     contents = [row[0] for row in await link.fetch(statements.PURGE_CONTENTS, operation.content_ms, limit)]
     if contents:
         await link.execute(statements.PURGE_SEALED, contents)
-    await link.execute(statements.FORGET_ERASED)
+    expired = await link.fetch(statements.EXPIRE, limit)
     rows = [row[0] for row in await link.fetch(statements.OLD_ROWS, operation.row_ms, limit)]
     if rows:
         await link.execute(statements.PURGE_ROWS, rows)
     await link.execute(statements.FORGET_OWNERS)
     await link.execute(statements.PURGE_WRITERS, _WRITER_MS)
-    more = limit in (len(claims), len(contents), len(rows))
+    more = limit in (len(claims), len(contents), len(expired), len(rows))
     return Purged(contents=len(contents), rows=len(rows), claims=len(claims), more=more)
 
 

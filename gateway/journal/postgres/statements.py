@@ -62,11 +62,11 @@ WITH given AS (
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[],
                        $8::bytea[], $9::text[], $10::text[], $11::bytea[], $12::bigint[])
     AS g (reference, received_ms, program, partner, fingerprint, idempotency, content_type, body, owner, key_id,
-          wrapped, known_until_ms)
+          wrapped, expires_ms)
 ), rows AS (
-  INSERT INTO submissions (reference, received_ms, known_until_ms, program, partner, fingerprint, idempotency,
+  INSERT INTO submissions (reference, received_ms, expires_ms, program, partner, fingerprint, idempotency,
                            content_type, faults, body)
-  SELECT reference, received_ms, known_until_ms, program, partner, fingerprint, idempotency, content_type, '',
+  SELECT reference, received_ms, expires_ms, program, partner, fingerprint, idempotency, content_type, '',
          nullif(body, '')
   FROM given
 ), opened AS (
@@ -248,33 +248,40 @@ RETURNING o.reference
 PURGE_SEALED = """
 WITH keys AS (DELETE FROM record_keys WHERE reference = ANY ($1::text[])),
   hashes AS (DELETE FROM index_hashes WHERE reference = ANY ($1::text[]))
-UPDATE submissions
-SET body = NULL,
-    fingerprint = CASE WHEN known_until_ms > (SELECT now_ms()) THEN fingerprint END,
-    idempotency = CASE WHEN known_until_ms > (SELECT now_ms()) THEN idempotency END
-WHERE reference = ANY ($1::text[])
+UPDATE submissions SET body = NULL WHERE reference = ANY ($1::text[])
 """
 
-FORGET_ERASED = """
-UPDATE submissions AS s SET fingerprint = NULL, idempotency = NULL
-WHERE s.erased AND s.fingerprint IS NOT NULL AND s.known_until_ms <= (SELECT now_ms())
-  AND NOT EXISTS (SELECT FROM open_submissions AS o WHERE o.reference = s.reference)
+#: $1 limit -> a row each. First fingerprint and idempotency key go; the row is idle when no claim of it holds either.
+EXPIRE = """
+WITH old AS MATERIALIZED (
+  SELECT s.reference
+  FROM submissions AS s JOIN outcomes AS o ON o.reference = s.reference
+  WHERE s.expires_ms <= (SELECT now_ms())
+  ORDER BY s.expires_ms LIMIT $1 FOR UPDATE OF s SKIP LOCKED
+)
+UPDATE submissions AS s
+SET fingerprint = NULL, idempotency = NULL,
+    expires_ms = (SELECT max(c.until_ms) FROM claims AS c
+                  WHERE c.reference = s.reference AND c.until_ms > (SELECT now_ms()))
+FROM old WHERE s.reference = old.reference
+RETURNING 1
 """
 
-#: $1 age in ms, $2 limit -> references. A row whose claim still holds stays: the claim points at it.
+#: $1 age in ms, $2 limit -> references.
 OLD_ROWS = """
 SELECT s.reference
 FROM submissions AS s JOIN outcomes AS o ON o.reference = s.reference
-WHERE s.received_ms <= (SELECT now_ms()) - $1 AND greatest(o.settled_ms, o.late_ms) <= (SELECT now_ms()) - $1
+WHERE s.expires_ms IS NULL AND s.received_ms <= (SELECT now_ms()) - $1
+  AND greatest(o.settled_ms, o.late_ms) <= (SELECT now_ms()) - $1
   AND o.outcome <> 'unknown'
-  AND NOT EXISTS (SELECT FROM claims AS c WHERE c.reference = s.reference)
 ORDER BY s.received_ms LIMIT $2
 FOR UPDATE OF o SKIP LOCKED
 """
 
-#: $1 references.
+#: $1 references. Of claims there may be some that have ended and were not purged yet.
 PURGE_ROWS = """
-WITH keys AS (DELETE FROM record_keys WHERE reference = ANY ($1::text[])),
+WITH claimed AS (DELETE FROM claims WHERE reference = ANY ($1::text[])),
+  keys AS (DELETE FROM record_keys WHERE reference = ANY ($1::text[])),
   hashes AS (DELETE FROM index_hashes WHERE reference = ANY ($1::text[])),
   said AS (DELETE FROM audit WHERE reference = ANY ($1::text[])),
   ended AS (DELETE FROM outcomes WHERE reference = ANY ($1::text[]))

@@ -15,7 +15,7 @@ CREATE TABLE submissions (
   erased boolean NOT NULL DEFAULT false,
   program text NOT NULL,
   partner text NOT NULL,
-  known_until_ms bigint NOT NULL DEFAULT 0,  -- from then on neither of the next two can be met
+  expires_ms bigint,                         -- when the next two, or then its claims, mean nothing any more; NULL: done
   fingerprint bytea,                         -- NULL: refused by the gateway, or forgotten
   idempotency bytea,
   content_type text NOT NULL,
@@ -27,7 +27,9 @@ ALTER TABLE submissions ALTER COLUMN body SET STORAGE EXTERNAL;
 -- Newest first: of many rows of one lead only the last few can matter (statements.py says why).
 CREATE INDEX submissions_fingerprint ON submissions (fingerprint, received_ms) WHERE fingerprint IS NOT NULL;
 CREATE INDEX submissions_idempotency ON submissions (idempotency, received_ms) WHERE idempotency IS NOT NULL;
-CREATE INDEX submissions_erased ON submissions (known_until_ms) WHERE erased AND fingerprint IS NOT NULL;
+CREATE INDEX submissions_expires ON submissions (expires_ms) WHERE expires_ms IS NOT NULL;
+-- What a purge may take, in the order in which it takes it: else it would step over all that has to stay.
+CREATE INDEX submissions_idle ON submissions (received_ms) WHERE expires_ms IS NULL;
 CREATE INDEX submissions_received ON submissions (received_ms);
 
 CREATE TABLE open_submissions (
