@@ -200,7 +200,9 @@ def main():
                     if (server := server or postgresql()) is None:
                         continue
                     with top.open("a") as file:
-                        file.write(f"journal: {{url: {server.url(server.create_database())}, key: {KEY}, index_key: {KEY}}}\n")
+                        file.write(
+                            f"journal: {{url: {server.url(server.create_database())}, key: {KEY}, index_key: {KEY}}}\n"
+                        )
                 program = ["-m", "gateway", "serve", "-c"]
                 if target == "gateway_without_journal":
                     program = [str(HERE / "without_journal.py")]
@@ -256,7 +258,9 @@ def verdict(figures):
     bare = rates.get("gateway_without_journal")
     for name, goal in (("gateway", 0.6), ("gateway_postgresql", 0.4)):
         if bare and name in rates:
-            print(f"{name}: {rates[name]:.0f} leads/s, {rates[name] / bare:.2f} of those without journal (goal: {goal})")
+            print(
+                f"{name}: {rates[name]:.0f} leads/s, {rates[name] / bare:.2f} of those without journal (goal: {goal})"
+            )
     us = {
         name: sorted(run["us"] for run in found["runs"]["valid"])[len(found["runs"]["valid"]) // 2]
         for name, found in figures.items()

@@ -1,6 +1,5 @@
 """The gateway with a journal that writes nothing: what the real one costs is measured against it. For the bench only."""
 
-import asyncio
 import sys
 import time
 from pathlib import Path

@@ -83,13 +83,16 @@ def decide(entry: Entry, found: Found, now_ms: int) -> Meeting:
     The partner's own key first, since it names the submission whatever the lead says; then the lead as a whole; then
     the claims. Nearer knowledge wins: a resend is told about itself and not that it duplicates itself.
     """
-    if found.keyed and (meeting := _keyed(entry, found.keyed, now_ms)) is not None:
+    meeting = _keyed(entry, found.keyed, now_ms) if found.keyed else None
+    if meeting is None and found.same:
+        meeting = _same(entry, found.same, now_ms)
+    if meeting is not None and meeting.met is not Met.DUPLICATE:
         return meeting
-    if found.same and (meeting := _same(entry, found.same, now_ms)) is not None:
+    # Known, but without words (erased): even then a claim that an unknown outcome holds is never called a duplicate.
+    claimed = _claimed(entry, found.claims, now_ms) if found.claims else None
+    if meeting is not None and (claimed is None or claimed.met is not Met.UNKNOWN):
         return meeting
-    if found.claims and (meeting := _claimed(entry, found.claims, now_ms)) is not None:
-        return meeting
-    return NOTHING
+    return claimed or NOTHING
 
 
 def _keyed(entry: Entry, rows: Sequence[Holder], now_ms: int) -> Meeting | None:

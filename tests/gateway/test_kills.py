@@ -73,20 +73,24 @@ async def test_killed_under_load_it_loses_no_acknowledged_lead_and_sends_none_tw
                 done = asyncio.Event()
                 killed_after = moments.randrange(20, 150)
 
-                async def partner(gateway: Serving, again: list[int], done: asyncio.Event, most: int) -> None:
+                async def partner(
+                    gateway: Serving, again: list[int], lost: list[int], done: asyncio.Event, most: int
+                ) -> None:
                     while not done.is_set():
                         resent = bool(again)
                         number = again.pop() if resent else next(numbers)
                         answer = await submit(gateway, number)
                         if answer is None:
-                            unanswered.append(number)
+                            lost.append(number)
                             return
                         if not resent:  # a replay is no new row that must last
                             acknowledged[answer.headers["x-request-id"]] = answer.reason
                         if len(acknowledged) and len(acknowledged) % most == 0:
                             done.set()
 
-                partners = [asyncio.create_task(partner(gateway, again, done, killed_after)) for _ in range(16)]
+                partners = [
+                    asyncio.create_task(partner(gateway, again, unanswered, done, killed_after)) for _ in range(16)
+                ]
                 await done.wait()
                 gateway.process.kill()
                 await asyncio.gather(*partners)

@@ -32,7 +32,8 @@ async def test_a_lead_is_synced_before_it_is_sent_and_its_outcome_before_it_is_t
         submission = request(PATH, LEAD, authorization=basic(USER, "pass-kanarienvogel-word"))
         await exchange(gateway.port, submission)  # the password is known from here on
         tracer = await asyncio.create_subprocess_exec(
-            "strace", "-f", "-qq", "-s", "32", "-e", f"trace={_CALLS}", "-o", str(trace), "-p", str(gateway.process.pid),
+            "strace", "-f", "-qq", "-s", "32", "-e", f"trace={_CALLS}", "-o", str(trace),
+            "-p", str(gateway.process.pid),
             stdout=DEVNULL, stderr=DEVNULL,
         )  # fmt: skip
         async with asyncio.timeout(20):
