@@ -6,10 +6,15 @@ import re
 import subprocess
 import sys
 import tomllib
+import typing
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from gateway.cli import COMMANDS
+from gateway.settings.models import FieldSettings, GatewaySettings, ProgramSettings
 from tests.support.settings_reference import reference
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +23,49 @@ ROOT = Path(__file__).parents[2]
 def test_the_settings_reference_is_made_from_the_models() -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
     assert page == reference(), "run: python -m tests.support.settings_reference > docs/settings.md"
+
+
+def blocks_in(annotation: object, way: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """(what leads to it, block) of each block that stands anywhere in a type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield way, annotation
+    origin = typing.get_origin(annotation)
+    step = "[]" if origin is tuple else ".<name>" if origin is dict else ""
+    for one in typing.get_args(annotation):
+        yield from blocks_in(one, way + step)
+
+
+def paths(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """(path, the block it stands in) of every setting that is no mere block, however deep."""
+    for name, field in model.model_fields.items():
+        found = list(blocks_in(field.annotation))
+        if not found or field.annotation is not found[0][1]:
+            yield f"{before}{name}", model
+        for way, block in found:
+            yield from paths(block, f"{before}{name}{way}.")
+
+
+def test_every_setting_however_deep_stands_in_the_reference() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    found = [*paths(GatewaySettings), *paths(ProgramSettings)]
+    assert {"listen.address", "lead.duplicates[].name", "answer.sale_amount.money.decimal"} <= {key for key, _ in found}
+    for path, model in found:
+        if not path.startswith("lead.fields.<name>."):
+            written = f"| `{path}.<name>` |" if path == "lead.fields" else f"| `{path}` |"
+            assert page.count(f"\n{written}") == 1, path
+            continue
+        name = path.rpartition(".")[2]
+        [word] = typing.get_args(model.model_fields["type"].annotation)
+        if name == "type":
+            assert f"\n| `{word}` |" in page, path
+        elif name in FieldSettings.model_fields:
+            assert page.count(f"\n| `{name}` |") == 1, path
+        else:
+            assert page.count(f"\n| `{word}` | `{name}` |") == 1, path
+
+
+def test_the_reference_sends_elsewhere_for_the_answers_language_alone() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text().count("see docs/answers.md") == 1
 
 
 def test_every_dependency_has_its_line_of_why() -> None:
