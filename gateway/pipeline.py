@@ -163,15 +163,17 @@ class Pipeline:
         if self.in_flight > self._limit:
             return submission.refuse(Reason.OVERLOADED)
 
+        client = self._client_address(request.peer, request.headers.getall("X-Forwarded-For", ()))
         # Before the body is read: a stranger must not cost us memory.
         if lane.authenticator is not None:
             authorization = request.headers.get("Authorization")
-            credential = lane.authenticator.known(authorization) or await lane.authenticator.check(authorization)
+            credential = lane.authenticator.known(authorization) or (
+                await lane.authenticator.check(authorization, client)
+            )
             self._metrics.auth(credential.result)
             if isinstance(credential, Denied):
                 return submission.refuse(credential.reason)
             submission.partner = credential.user
-        client = self._client_address(request.peer, request.headers.getall("X-Forwarded-For", ()))
         if lane.allowed is not None and not lane.allowed(client):
             return submission.refuse(Reason.FORBIDDEN)
 

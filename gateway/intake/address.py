@@ -28,6 +28,8 @@ _ALLOWED = "a network such as 192.0.2.0/24 or 2001:db8::/32, or one address"
 # Only trusted hosts can write this many entries where they are read; they do not.
 _MOST_HOPS = 32
 _MOST_KEPT = 4096
+# What a provider gives one IPv6 customer at least (RFC 6177): a host in it has every address of it.
+_ONE_HOST = 64
 _PORT = re.compile(r":[0-9]{1,5}")
 
 
@@ -82,6 +84,15 @@ def forwarded(entry: str) -> str:
     if colon and ":" not in port:  # one colon: IPv4 with a port; more: IPv6 without one
         return canonical(host) if "." in host and _is_port(colon + port) else UNKNOWN
     return canonical(entry)
+
+
+@lru_cache(_MOST_KEPT)
+def neighbourhood(client: str) -> str:
+    """What counts as one client where a host's share is bounded: an IPv4 address, or the /64 of an IPv6 one."""
+    address = _parse(client)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _ONE_HOST), strict=False))
+    return UNKNOWN if address is None else str(address)
 
 
 def _is_port(text: str) -> bool:
