@@ -19,7 +19,7 @@ from gateway.datapost import DEFAULT_CONTRACT, Contract, Format, answer_headers,
 from gateway.datapost.reasons import OUTCOMES, Delivery, Outcome, Reason
 from gateway.datapost.values import DataPostResponse, Fault
 from gateway.intake import Reply, Request, Unreadable
-from gateway.intake.address import ClientAddress
+from gateway.intake.address import ClientAddress, ClientScheme
 from gateway.intake.credentials import Authenticator, Denied
 from gateway.intake.reference import References
 from gateway.journal.engine import Journal
@@ -95,6 +95,7 @@ class Submission:
     legacy_body: bytes = b""
     release: bool = False
     upstream_status: int = 0
+    mapped: bool = False  # the answer's uniqueid stands for the legacy's
     met: str = ""  # reference of the earlier submission that this one met
 
     def refuse(self, reason: Reason, text: str = "", unknown: int = 0, reference: str = "") -> Told:
@@ -124,22 +125,22 @@ class Pipeline:
         lanes: Mapping[str, Lane],
         *,
         client_address: ClientAddress,
+        client_scheme: ClientScheme,
         in_flight: int,
         metrics: Metrics,
         log: SubmissionLog,
         journal: Journal,
-        tls: bool = False,
     ) -> None:
         """`lanes` by path; `in_flight` is the most submissions worked on at once."""
         self._lanes = lanes
         self._client_address = client_address
+        self._client_scheme = client_scheme
         self._limit = in_flight
         self._metrics = metrics
         self._log = log
         self._journal = journal
         self._late_work: set[asyncio.Task[None]] = set()
         self._references = References()
-        self._scheme = "https" if tls else "http"
         self._loop = asyncio.get_running_loop()
         self.in_flight = 0
         #: Set while what is left is being refused before the process ends.
@@ -206,7 +207,7 @@ class Pipeline:
             request.raw_headers,
             submission.reference,
             client,
-            self._scheme,
+            self._client_scheme(request.peer, request.headers.getall("X-Forwarded-Proto", ())),
             request.headers.get("Host", ""),
             trace.traceparent,
             trace.tracestate,
@@ -240,6 +241,7 @@ class Pipeline:
         if exchange.answer.surplus:
             lane.metrics.surplus_answers += 1
         if conclusion.mapped:
+            submission.mapped = True
             lane.metrics.mapped_ids += 1
         if conclusion.legacy_id is not None and (times := lane.given_ids.repeated(conclusion.legacy_id, lead.pairs)):
             lane.metrics.repeated_ids += 1

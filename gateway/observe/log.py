@@ -118,6 +118,8 @@ class Loggable(Protocol):
     @property
     def upstream_status(self) -> int: ...
     @property
+    def mapped(self) -> bool: ...
+    @property
     def trace_id(self) -> str: ...
     @property
     def body_bytes(self) -> int: ...
@@ -194,6 +196,8 @@ class SubmissionLog:
                 line["rule"] = submission.rule
                 if exchange.answer.surplus:
                     line["surplus"] = True
+                if submission.mapped:
+                    line["mapped"] = True
             elif exchange.failure is not None:
                 line["failure"] = exchange.failure.value
             if exchange.second_try:

@@ -41,6 +41,17 @@ async def test_a_valid_lead_goes_through_and_comes_back_as_printed_in_the_contra
         )
 
 
+async def test_that_an_id_was_mapped_stands_in_the_log_line(tmp_path: Path) -> None:
+    async with (
+        ScriptedUpstream(answering(http("OK|9/8|10.00|177")), answering(OK)) as legacy,
+        running(tmp_path, legacy.url) as gateway,
+    ):
+        mapped, plain = await gateway.post(), await gateway.post()
+        assert (await gateway.line(mapped.headers["x-request-id"]))["mapped"] is True
+        assert "mapped" not in await gateway.line(plain.headers["x-request-id"])
+        assert await gateway.metric("gateway_mapped_ids_total", program="test") == 1
+
+
 async def test_the_very_bytes_go_upstream_and_no_credential_does(tmp_path: Path) -> None:
     body = "state=CA&email=jane%2Ekanarienvogel%40example.com&x=%7e+%7E&&y"
     async with ScriptedUpstream(answering(OK)) as legacy, running(tmp_path, legacy.url) as gateway:
