@@ -43,6 +43,8 @@ _MET = {
     Met.DUPLICATE: Reason.DUPLICATE,
     Met.CONFLICT: Reason.IDEMPOTENCY_CONFLICT,
 }
+#: Instead of a verdict: an answer that was late is not waited for any longer.
+_GIVEN_UP = "given_up"
 #: A body that ends for one of these: nobody knows where it would have ended, so the true status goes out.
 _UNSOUND = frozenset({Reason.MALFORMED, Reason.REQUEST_TIMEOUT})
 
@@ -380,9 +382,15 @@ class Pipeline:
         )
         self._log.submission(submission, reason, status, answer_bytes, total_s)
 
-    def _late(self, submission: Submission, lane: Lane, checked: Checked) -> Callable[[LegacyAnswer, float], None]:
-        def on_late(answer: LegacyAnswer, after_s: float) -> None:
-            """Tell what became of a lead whose partner was answered `outcome_unknown`, and settle it."""
+    def _late(
+        self, submission: Submission, lane: Lane, checked: Checked
+    ) -> Callable[[LegacyAnswer | None, float], None]:
+        def on_late(answer: LegacyAnswer | None, after_s: float) -> None:
+            """Tell what became of a lead whose partner was answered `outcome_unknown`, and settle it where known."""
+            if answer is None:
+                lane.metrics.late(_GIVEN_UP)
+                self._log.late(submission.reference, lane.name, submission.partner, _GIVEN_UP, "", after_s)
+                return
             reading = lane.answers.read(answer)
             verdict = reading.verdict.value if reading.verdict is not None else "unrecognized"
             lane.metrics.late(verdict)

@@ -205,9 +205,9 @@ class SubmissionLog:
         take(_json(cast(dict[str, object], line)))
 
     def late(self, reference: str, program: str, partner: str, verdict: str, rule: str, after_s: float) -> None:
-        """Write that an answer came after the partner was told `outcome_unknown`, and what it said.
+        """Write that an answer came after the partner was told `outcome_unknown`, and what it said; or that none will.
 
-        verdict: a word of `Verdict`, or `unrecognized`. after_s: since the request was written.
+        verdict: a word of `Verdict`, `unrecognized`, or `given_up`. after_s: since the request was written.
         """
         line = {"reference": reference, "program": program, "partner": partner, "verdict": verdict, "rule": rule}
         self._logger.warning("late_answer", fields=line | {"after_us": int(after_s * 1e6)})
