@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+import click
 from pydantic import BaseModel
 
-from gateway.cli import COMMANDS
+from gateway.cli import COMMANDS, gateway
 from gateway.settings.models import FieldSettings, GatewaySettings, ProgramSettings
+from tests.support.commands_reference import reference as commands_reference
 from tests.support.settings_reference import reference
 
 ROOT = Path(__file__).parents[2]
@@ -84,10 +86,45 @@ def test_every_dependency_has_its_line_of_why() -> None:
     assert told - {"package", "---"} == names
 
 
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """(name with those before it, command) of every command that does something."""
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    context = click.Context(command)
+    for below in command.list_commands(context):
+        found = command.get_command(context, below)
+        assert found is not None
+        yield from leaves(found, f"{name} {below}")
+
+
+def test_the_commands_reference_is_made_from_the_commands() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text()
+    assert page == commands_reference(), "run: python -m tests.support.commands_reference > docs/commands.md"
+
+
+def test_every_command_and_option_stands_in_the_reference() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text()
+    sections = dict(re.findall(r"^##+ (gateway.*)\n((?:(?!#).*\n)*)", page, re.MULTILINE))
+    found = dict(leaves(gateway, "gateway"))
+    assert len(found) >= 22
+    assert set(sections) - {"gateway journal"} == set(found)
+    for name, command in found.items():
+        spellings = [one for param in command.params if isinstance(param, click.Option) for one in param.opts]
+        told = re.findall(r"^- `(-[^` ,]+)(?:, (-[^` ]+))?", sections[name], re.MULTILINE)
+        assert sorted(one for pair in told for one in pair if one) == sorted(spellings), name
+
+
 def test_every_command_has_help_and_stands_in_the_changelog() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     for name in COMMANDS:
         assert f"`{name}`" in changelog
+
+
+def test_the_readme_links_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        assert f"- [docs/{page.name}](docs/{page.name}): " in readme
 
 
 def test_the_locks_name_no_host_and_pin_with_hashes() -> None:
