@@ -19,7 +19,7 @@ from gateway.datapost import DEFAULT_CONTRACT, Conclusion, Contract, Format, ans
 from gateway.datapost.reasons import OUTCOMES, Delivery, Outcome, Reason
 from gateway.datapost.values import DataPostResponse, Fault
 from gateway.intake import Reply, Request, Unreadable
-from gateway.intake.address import ClientAddress
+from gateway.intake.address import ClientAddress, ClientScheme
 from gateway.intake.credentials import Authenticator, Denied
 from gateway.intake.reference import References
 from gateway.journal.engine import Journal
@@ -43,6 +43,8 @@ _MET = {
     Met.DUPLICATE: Reason.DUPLICATE,
     Met.CONFLICT: Reason.IDEMPOTENCY_CONFLICT,
 }
+#: Instead of a verdict: an answer that was late is not waited for any longer.
+_GIVEN_UP = "given_up"
 #: A body that ends for one of these: nobody knows where it would have ended, so the true status goes out.
 _UNSOUND = frozenset({Reason.MALFORMED, Reason.REQUEST_TIMEOUT})
 
@@ -95,6 +97,7 @@ class Submission:
     legacy_body: bytes = b""
     release: bool = False
     upstream_status: int = 0
+    mapped: bool = False  # the answer's uniqueid stands for the legacy's
     met: str = ""  # reference of the earlier submission that this one met
 
     def refuse(self, reason: Reason, text: str = "", unknown: int = 0, reference: str = "") -> Told:
@@ -124,22 +127,22 @@ class Pipeline:
         lanes: Mapping[str, Lane],
         *,
         client_address: ClientAddress,
+        client_scheme: ClientScheme,
         in_flight: int,
         metrics: Metrics,
         log: SubmissionLog,
         journal: Journal,
-        tls: bool = False,
     ) -> None:
         """`lanes` by path; `in_flight` is the most submissions worked on at once."""
         self._lanes = lanes
         self._client_address = client_address
+        self._client_scheme = client_scheme
         self._limit = in_flight
         self._metrics = metrics
         self._log = log
         self._journal = journal
         self._late_work: set[asyncio.Task[None]] = set()
         self._references = References()
-        self._scheme = "https" if tls else "http"
         self._loop = asyncio.get_running_loop()
         self.in_flight = 0
         #: Set while what is left is being refused before the process ends.
@@ -163,19 +166,23 @@ class Pipeline:
         if self.in_flight > self._limit:
             return submission.refuse(Reason.OVERLOADED)
 
+        client = self._client_address(request.peer, request.headers.getall("X-Forwarded-For", ()))
         # Before the body is read: a stranger must not cost us memory.
         if lane.authenticator is not None:
             authorization = request.headers.get("Authorization")
-            credential = lane.authenticator.known(authorization) or await lane.authenticator.check(authorization)
+            credential = lane.authenticator.known(authorization) or (
+                await lane.authenticator.check(authorization, client)
+            )
             self._metrics.auth(credential.result)
             if isinstance(credential, Denied):
                 return submission.refuse(credential.reason)
             submission.partner = credential.user
-        client = self._client_address(request.peer, request.headers.getall("X-Forwarded-For", ()))
         if lane.allowed is not None and not lane.allowed(client):
             return submission.refuse(Reason.FORBIDDEN)
 
         submission.signed_in = True
+        if self.draining.is_set():  # it may have begun while a password was being verified
+            return submission.refuse(Reason.DRAINING)
 
         deadline = request.received + lane.deadline_s - _RESERVE_S
         body = request.whole or await request.body(deadline)
@@ -204,7 +211,7 @@ class Pipeline:
             request.raw_headers,
             submission.reference,
             client,
-            self._scheme,
+            self._client_scheme(request.peer, request.headers.getall("X-Forwarded-Proto", ())),
             request.headers.get("Host", ""),
             trace.traceparent,
             trace.tracestate,
@@ -238,6 +245,7 @@ class Pipeline:
         if exchange.answer.surplus:
             lane.metrics.surplus_answers += 1
         if conclusion.mapped:
+            submission.mapped = True
             lane.metrics.mapped_ids += 1
         if conclusion.legacy_id is not None and (times := lane.given_ids.repeated(conclusion.legacy_id, lead.pairs)):
             lane.metrics.repeated_ids += 1
@@ -376,9 +384,15 @@ class Pipeline:
         )
         self._log.submission(submission, reason, status, answer_bytes, total_s)
 
-    def _late(self, submission: Submission, lane: Lane, checked: Checked) -> Callable[[LegacyAnswer, float], None]:
-        def on_late(answer: LegacyAnswer, after_s: float) -> None:
-            """Tell what became of a lead whose partner was answered `outcome_unknown`, and settle it."""
+    def _late(
+        self, submission: Submission, lane: Lane, checked: Checked
+    ) -> Callable[[LegacyAnswer | None, float], None]:
+        def on_late(answer: LegacyAnswer | None, after_s: float) -> None:
+            """Tell what became of a lead whose partner was answered `outcome_unknown`, and settle it where known."""
+            if answer is None:
+                lane.metrics.late(_GIVEN_UP)
+                self._log.late(submission.reference, lane.name, submission.partner, _GIVEN_UP, "", after_s)
+                return
             reading = lane.answers.read(answer)
             verdict = reading.verdict.value if reading.verdict is not None else "unrecognized"
             lane.metrics.late(verdict)

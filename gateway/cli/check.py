@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.options import config_option, json_option
-from gateway.settings.problems import Problem
+from gateway.settings.problems import Problem, tidy
 
 
 @click.command()
@@ -53,7 +53,7 @@ def _count(number: int, word: str) -> str:
 def _as_data(problem: Problem) -> dict[str, str | int]:
     place = problem.place
     return {
-        "file": str(place.file),
+        "file": str(tidy(place.file)),
         "line": place.line,
         "column": place.column,
         "key": problem.key,

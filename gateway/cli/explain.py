@@ -1,7 +1,8 @@
-"""`gateway explain`: recorded legacy answers through a program's answer rules, and how each was read.
+"""`gateway explain`: recorded legacy answers through a program's answer rules and its contract.
 
-It prints what was read, values included, for the engineer who recorded the answers; no configuration value but the
-words of the `answers:` block is shown.
+It prints how each was read and what a partner would be answered, values included, for the engineer who recorded the
+answers; no configuration value but the words of the `answers:` block is shown. There is no lead here: a value of one
+that a legacy's note repeats stands as it is, and members that come from the lead are empty.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +20,14 @@ import click
 from gateway.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
-    from gateway.answers import Answers, Explanation, LegacyAnswer
+    from gateway.answers import Explanation, LegacyAnswer
+    from gateway.datapost.reasons import Reason
+    from gateway.serve.compose import Program
 
 Headers = tuple[tuple[str, str], ...]
+
+#: Stands in the answer where a submission's own reference would; no submission ever has it.
+_REFERENCE = "0" * 26
 
 
 @click.command()
@@ -33,22 +40,22 @@ Headers = tuple[tuple[str, str], ...]
 def command(
     config: Path, name: str | None, status: int | None, headers: tuple[str, ...], as_json: bool, files: tuple[str, ...]
 ) -> None:
-    """Show how recorded legacy answers are read.
+    """Show how recorded legacy answers are read, and what a partner would be answered.
 
     ANSWER is a file or - for standard input: a whole HTTP answer as `curl -i` prints it, a JSON object with status,
-    headers and body, or a bare body. Exit code 1: no rule recognised one of them. Exit code 2: wrong use, or a
-    configuration that is wrong.
+    headers and body, or a bare body. Exit code 1: no rule recognised one of them, or its answer is not what the rule
+    said. Exit code 2: wrong use, or a configuration that is wrong.
     """
     given = tuple(_header(line) for line in headers)
     recorded = [(file, _recorded(_read(file), status, given)) for file in files]
-    answers = _answers(config, name)
-    explained = [(file, answer, answers.explain(answer)) for file, answer in recorded]
+    program = _program(config, name)
+    explained = [_explained(program, file, answer) for file, answer in recorded]
     if as_json:
-        click.echo(json.dumps([_data(*one) for one in explained], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_data(one) for one in explained], indent=2, ensure_ascii=False))
     else:
         for index, one in enumerate(explained):
-            click.echo(("\n" if index else "") + "\n".join(_lines(*one)))
-    raise SystemExit(0 if all(one.reading.verdict is not None for _, _, one in explained) else 1)
+            click.echo(("\n" if index else "") + "\n".join(_lines(one)))
+    raise SystemExit(0 if all(one.as_said for one in explained) else 1)
 
 
 # --- what was recorded ----------------------------------------------------------------------------
@@ -146,7 +153,7 @@ def _case(data: bytes) -> LegacyAnswer | None:
 # --- whose rules ----------------------------------------------------------------------------------
 
 
-def _answers(config: Path, name: str | None) -> Answers:
+def _program(config: Path, name: str | None) -> Program:
     from gateway.serve.compose import compose
     from gateway.settings.load import load
 
@@ -160,21 +167,58 @@ def _answers(config: Path, name: str | None) -> Answers:
     programs = composition.programs
     if name is None and len(programs) == 1:
         (program,) = programs.values()
-        return program.answers
+        return program
     known = ", ".join(programs)
     if name is None:
         raise click.UsageError(f"There are several programs; say which with --program: {known}.")
     if name not in programs:
         raise click.UsageError(f"There is no program {name}; there are: {known}.")
-    return programs[name].answers
+    return programs[name]
+
+
+# --- what is made of them -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Explained:
+    """One recorded answer: how it was read, and what a partner would get for it."""
+
+    file: str
+    answer: LegacyAnswer
+    reading: Explanation
+    reason: Reason
+    as_said: bool  # a rule decided, and the reason is its verdict's
+    remarks: tuple[str, ...]
+    status: int
+    told: str
+
+
+def _explained(program: Program, file: str, answer: LegacyAnswer) -> _Explained:
+    from gateway.datapost import render
+    from gateway.datapost.contract import REASONS
+
+    explanation, contract = program.answers.explain(answer), program.contract
+    reading = explanation.reading
+    conclusion = contract.conclude(reading, {}, _REFERENCE)
+    return _Explained(
+        file=file,
+        answer=answer,
+        reading=explanation,
+        reason=conclusion.reason,
+        as_said=reading.verdict is not None and conclusion.reason is REASONS[reading.verdict],
+        remarks=contract.remarks(reading, _REFERENCE),
+        status=contract.status(conclusion.reason),
+        told=render(conclusion.answer, contract.format_for(None)).decode(),
+    )
 
 
 # --- what is printed ------------------------------------------------------------------------------
 
 
-def _lines(file: str, answer: LegacyAnswer, explained: Explanation) -> Iterator[str]:
+def _lines(one: _Explained) -> Iterator[str]:
+    answer, explained = one.answer, one.reading
     reading = explained.reading
-    yield f"{file}: status {answer.status}, {reading.kind}{', bytes behind the body' if answer.surplus else ''}"
+    yield f"{one.file}: status {answer.status}, {reading.kind}{', bytes behind the body' if answer.surplus else ''}"
     for step in explained.unwraps:
         yield f"  unwrap       {step.source}{'' if step.found else ': nothing to unwrap'}   ({step.where})"
     if reading.verdict is not None:
@@ -188,6 +232,10 @@ def _lines(file: str, answer: LegacyAnswer, explained: Explanation) -> Iterator[
         yield f"  {origin.member:<12} {_shown(origin.value):<{min(width, 60)}}   {origin.source}   ({origin.where})"
     for missed in explained.missed:
         yield f"  not {missed.rule:<8} {missed.where}: {missed.why}"
+    remarks = f"   ({'; '.join(one.remarks)})" if one.remarks else ""
+    yield f"  reason       {one.reason.slug}{remarks}{'' if one.as_said else '   not what a rule said'}"
+    yield f"the partner gets {one.status}:"
+    yield f"  {one.told}"
 
 
 def _shown(value: str) -> str:
@@ -195,10 +243,11 @@ def _shown(value: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in value)
 
 
-def _data(file: str, answer: LegacyAnswer, explained: Explanation) -> dict[str, object]:
+def _data(one: _Explained) -> dict[str, object]:
+    answer, explained = one.answer, one.reading
     reading = explained.reading
     return {
-        "answer": file,
+        "answer": one.file,
         "status": answer.status,
         "surplus": answer.surplus,
         "kind": reading.kind,
@@ -206,9 +255,14 @@ def _data(file: str, answer: LegacyAnswer, explained: Explanation) -> dict[str, 
         "rule": reading.rule or None,
         "release": reading.release,
         "limited": reading.limited,
-        "unwraps": [{"where": one.where, "source": one.source, "found": one.found} for one in explained.unwraps],
+        "unwraps": [{"where": step.where, "source": step.source, "found": step.found} for step in explained.unwraps],
         "members": {
-            one.member: {"value": one.value, "where": one.where, "source": one.source} for one in explained.members
+            origin.member: {"value": origin.value, "where": origin.where, "source": origin.source}
+            for origin in explained.members
         },
-        "missed": [{"rule": one.rule, "where": one.where, "why": one.why} for one in explained.missed],
+        "missed": [{"rule": missed.rule, "where": missed.where, "why": missed.why} for missed in explained.missed],
+        "reason": one.reason.slug,
+        "as_said": one.as_said,
+        "remarks": list(one.remarks),
+        "partner": {"status": one.status, "answer": one.told},
     }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
 
+from gateway.cli.options import json_option
+
 
 @click.command()
 @click.argument("user", required=False)
-def command(user: str | None) -> None:
+@json_option
+def command(user: str | None, as_json: bool) -> None:
     """Hash a partner's password (argon2id) for an htpasswd file.
 
     With USER, a whole line `USER:hash` is printed. The password is asked for twice on a terminal, and read from
@@ -27,7 +31,9 @@ def command(user: str | None) -> None:
         why = "the password is not UTF-8" if isinstance(error, UnicodeError) else str(error)
         click.echo(f"Nothing was hashed: {why}.", err=True)
         raise SystemExit(1) from None
-    click.echo(hashed if user is None else f"{normal(user)}:{hashed}")
+    name = None if user is None else normal(user)
+    line = hashed if name is None else f"{name}:{hashed}"
+    click.echo(json.dumps({"user": name, "hash": hashed}, ensure_ascii=False) if as_json else line)
 
 
 def _password() -> str:

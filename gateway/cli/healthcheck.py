@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
-from gateway.cli.options import config_option
+from gateway.cli.options import config_option, json_option
 
 _TIMEOUT_S = 2.0
 _PATH = "/healthz"
@@ -18,14 +19,20 @@ _PATH = "/healthz"
 @click.command()
 @config_option
 @click.option("--url", metavar="URL", help="Ask here instead; then no configuration is read.")
-def command(config: Path, url: str | None) -> None:
+@json_option
+def command(config: Path, url: str | None, as_json: bool) -> None:
     """Ask a running gateway whether it is alive: GET /healthz on its admin port.
 
-    Exit code 0: it answered 200. Anything else is 1, with the reason on stderr; so are two seconds of silence.
+    Exit code 0: it answered 200. Anything else is 1, with the reason on stderr, or in the object that --json
+    prints; so are two seconds of silence.
     """
     host, port, path = _configured(config) if url is None else _parts(url)
-    if why := ask(host, port, path):
+    why = ask(host, port, path)
+    if as_json:
+        click.echo(json.dumps({"host": host, "port": port, "path": path, "alive": not why, "why": why}))
+    elif why:
         click.echo(f"{host}:{port} {why}", err=True)
+    if why:
         raise SystemExit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shlex
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.options import json_option
+
 _USER = "partner"
 #: Bytes of randomness: 192 bits for the password, 256 for the key.
 _PASSWORD_BYTES = 24
@@ -19,7 +22,8 @@ _KEY_BYTES = 32
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-def command(folder: Path) -> None:
+@json_option
+def command(folder: Path, as_json: bool) -> None:
     """Write a working configuration into DIR, with fresh keys and a credential.
 
     The password is printed once and kept nowhere. Nothing is ever overwritten. Exit code 1: something is in the way.
@@ -43,6 +47,10 @@ def command(folder: Path) -> None:
     except OSError as error:
         click.echo(f"{error.filename} cannot be written: {os.strerror(error.errno or 0)}", err=True)
         raise SystemExit(1) from None
+    if as_json:
+        made = {"folder": str(folder), "files": [*map(str, files)], "user": _USER, "password": password}
+        click.echo(json.dumps(made, ensure_ascii=False, indent=2))
+        return
     top = shlex.quote(str(folder / "gateway.yaml"))
     click.echo(f"""\
 Written to {folder}: {", ".join(map(str, files))}

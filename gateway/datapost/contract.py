@@ -37,7 +37,8 @@ class Conclusion(NamedTuple):
     mapped: bool
 
 
-_REASONS: Mapping[Verdict | None, Reason] = {
+#: What a verdict is told as, when nothing that it needs is missing.
+REASONS: Mapping[Verdict | None, Reason] = {
     Verdict.ACCEPTED: Reason.ACCEPTED,
     Verdict.REJECTED: Reason.LEGACY_REJECTED,
     Verdict.DUPLICATE: Reason.LEGACY_DUPLICATE,
@@ -109,13 +110,29 @@ class Contract:
                 return Conclusion(Reason.ACCEPTED, answer, legacy_id, shown.mapped)
             reason = Reason.UNRECOGNIZED_ANSWER
         else:
-            reason = _REASONS[reading.verdict]
+            reason = REASONS[reading.verdict]
         # What an answer says that could not be understood is not told: it may say the contrary.
         if reading.note and reason is not Reason.UNRECOGNIZED_ANSWER:
             note = told_note(self.mask(reading.note, lead), reason, reference)
         else:
             note = plain_note(reason, reference)
         return Conclusion(reason, _invalid(note), legacy_id, mapped=False)
+
+    def remarks(self, reading: Reading, reference: str) -> tuple[str, ...]:
+        """What `conclude` makes of an accepted lead's ID and amount that the reading alone does not show, in words."""
+        if reading.verdict is not Verdict.ACCEPTED:
+            return ()
+        remarks = []
+        shown = self.show_id(reading.uniqueid or None, reference)
+        if shown is None:
+            remarks.append("no ID that can be shown")
+        elif shown.mapped:
+            remarks.append("ID mapped")
+        elif shown.text != reading.uniqueid:
+            remarks.append("the reference stands for the ID")
+        if reading.sale_amount and not self.read_amount(reading.sale_amount):
+            remarks.append("amount unreadable")
+        return tuple(remarks)
 
     def _accepted_note(self, said: str, lead: Mapping[str, str]) -> str:
         return shorten(self.mask(said, lead), MOST) or Reason.ACCEPTED.sentence

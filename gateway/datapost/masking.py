@@ -4,12 +4,17 @@ A message such as `jane@example.com is already subscribed` is told as `(email) i
 occurrence of a value of four or more characters, whatever its case, gives way to its field's name. Names that
 are not configured were chosen by a stranger, so they show as `(field)`. A number written with other
 punctuation is the same number: `(212) 555-0123` is found in `+12125550123`.
+
+The same text may be written in other characters (composed or not, full-width, ligatures: Unicode NFKC) or with percent
+escapes, blanks as `+` among them. A message that hides a value in such a spelling is shown as it reads without it.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import unquote
 
 from gateway.datapost.wording import clean
 
@@ -37,10 +42,56 @@ def compile_mask(fields: Iterable[str]) -> Mask:
         words: dict[str, str] = {}
         for name, raw in lead.items():
             if len(raw) >= LEAST and len(value := clean(raw)) >= LEAST:
-                words.setdefault(value.casefold(), placeholders.get(name, _UNKNOWN))
-        return _replace(text, words, whole=len(message) < WINDOW)
+                shown = placeholders.get(name, _UNKNOWN)
+                words.setdefault(value.casefold(), shown)
+                if not value.isascii():
+                    words.setdefault(_same(value), shown)
+        whole = len(message) < WINDOW
+        for spelling in _SPELLINGS:
+            if (plain := spelling(text)) != text and _hidden(text, plain, words):
+                text = plain
+        return _replace(text, words, whole=whole)
 
     return mask
+
+
+def _without_escapes(text: str) -> str:
+    """Percent escapes read as UTF-8, or where they are not that, as latin-1."""
+    if "%" not in text:
+        return text
+    try:
+        decoded = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        decoded = unquote(text, "latin-1")
+    return clean(decoded)
+
+
+def _without_form(text: str) -> str:
+    return _without_escapes(clean(text.replace("+", " ")))
+
+
+def _compatible(text: str) -> str:
+    return text if text.isascii() else clean(unicodedata.normalize("NFKC", text))
+
+
+def _same(text: str) -> str:
+    """Equal for texts that are the same but for case and for how their characters are written."""
+    # Once more: what was composed may have come apart when its case was folded.
+    return text.casefold() if text.isascii() else _compatible(_compatible(text).casefold())
+
+
+def _folded(text: str) -> str:
+    return text if text.isascii() else _same(text)
+
+
+#: How else a message may be read, mildest first for what changes in it. Total; what comes out of one is clean.
+_SPELLINGS = (_compatible, _without_escapes, _without_form, _folded)
+
+
+def _hidden(text: str, plain: str, words: Iterable[str]) -> bool:
+    """Whether a message holds values that are seen only when it is read another way."""
+    seen, there = text.casefold(), _same(plain)
+    return any(there.count(word) > seen.count(word) for word in words)
 
 
 def _replace(text: str, words: Mapping[str, str], *, whole: bool) -> str:

@@ -34,7 +34,8 @@ BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SAMPLES = 1500
 
-_needs_escape = re.compile(r'[<>&"\\]').search
+#: Whether a text would need an escape in JSON or XML.
+needs_escape = re.compile(r'[<>&"\\]').search
 
 
 class Shown(NamedTuple):
@@ -82,7 +83,7 @@ def compile_order_id(settings: UniqueIdSettings, *, program: str, id_key: bytes 
 def fits(legacy: str, matches: Matches) -> bool:
     """Whether a legacy ID can be shown as it is."""
     # Letters and digits need neither look.
-    if not legacy.isalnum() and (not legacy.isprintable() or _needs_escape(legacy)):
+    if not legacy.isalnum() and (not legacy.isprintable() or needs_escape(legacy)):
         return False
     return len(legacy) <= MOST and matches(legacy)
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from hmac import digest
 
-from gateway.datapost.order_id import keyed
+from gateway.datapost.order_id import keyed, needs_escape
 from gateway.settings.models import AnswerSettings, CustomerIdSettings
 from gateway.settings.problems import Report
 
@@ -24,7 +24,8 @@ Tell = Callable[[str | None, Mapping[str, str]], str]
 
 
 def compile_customer_id(settings: CustomerIdSettings, *, id_key: bytes | None, report: Report) -> Tell:
-    """The customerid as the block says. Longer than 255, or not printable: its keyed hash (nothing without id_key)."""
+    """The customerid as the block says. Longer than 255, not printable, or in need of an escape in JSON or XML: its
+    keyed hash (nothing without id_key)."""
     # A key of its own, so that a customer's hash can never be some order's.
     key = None if id_key is None else digest(id_key, b"customerid", "sha256")
     if settings.field is not None and settings.hash is not None:
@@ -36,7 +37,9 @@ def compile_customer_id(settings: CustomerIdSettings, *, id_key: bytes | None, r
         return "" if key is None else keyed(key, value.strip().lower().encode("utf-8", "surrogatepass"))
 
     def fitting(value: str) -> str:
-        return value if len(value) <= MOST_CUSTOMER_ID and value.isprintable() else hashed(value)
+        if len(value) <= MOST_CUSTOMER_ID and value.isprintable() and not needs_escape(value):
+            return value
+        return hashed(value)
 
     match settings:
         case CustomerIdSettings(hash=str(name)):

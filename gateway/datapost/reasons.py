@@ -44,7 +44,12 @@ class Reason(Enum):
     ACCEPTED = ("accepted", 200, "Lead submitted successfully", False)
     LEGACY_REJECTED = ("legacy_rejected", 200, "The lead was not accepted.", False)
     LEGACY_DUPLICATE = ("legacy_duplicate", 200, "The lead is already known.", False)
-    LEGACY_ERROR = ("legacy_error", 502, "The lead system reported a failure; the lead was not accepted.", False)
+    LEGACY_ERROR = (
+        "legacy_error",
+        502,
+        "The lead system reported a failure; ask before sending the lead again.",
+        False,
+    )
     UNRECOGNIZED_ANSWER = (
         "unrecognized_answer",
         502,

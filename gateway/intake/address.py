@@ -1,10 +1,12 @@
-"""Where a request comes from: the client's address, behind proxies that we trust, and whether it may connect.
+"""Where a request comes from, behind proxies that we trust: the client's address, whether it may connect, its scheme.
 
 X-Forwarded-For is a claim that anybody can write; each proxy adds on the right whom it saw. So it is believed only
 when whoever connected is a trusted proxy, is read from the right, and ends at the first address that is not
 trusted: what stands further left was written by that one. An entry that cannot be read there leaves the client
 unknown, and an unknown client is in no network. Addresses are compared as addresses: an IPv4 address that arrived
 as IPv6 (`::ffff:192.0.2.1`) is the IPv4 one; zone ids are refused.
+
+X-Forwarded-Proto is believed of the same proxies. Of several values the last one counts: whoever connected wrote it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from gateway.settings.problems import Report
+from gateway.settings.problems import Report, loose_report
 
 #: The client when it cannot be known (RFC 7239 6.2 has the word); in no network.
 UNKNOWN = "unknown"
@@ -23,11 +25,19 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 #: (address of whoever connected, values of the X-Forwarded-For lines in order) -> the client's address as text.
 ClientAddress = Callable[[str, Sequence[str]], str]
+#: (address of whoever connected, values of the X-Forwarded-Proto lines in order) -> http or https.
+ClientScheme = Callable[[str, Sequence[str]], str]
+
+#: What is spoken on our own port: TLS ends before it.
+OUR_SCHEME = "http"
+_SCHEMES = ("http", "https")
 
 _ALLOWED = "a network such as 192.0.2.0/24 or 2001:db8::/32, or one address"
 # Only trusted hosts can write this many entries where they are read; they do not.
 _MOST_HOPS = 32
 _MOST_KEPT = 4096
+# What a provider gives one IPv6 customer at least (RFC 6177): a host in it has every address of it.
+_ONE_HOST = 64
 _PORT = re.compile(r":[0-9]{1,5}")
 
 
@@ -63,6 +73,22 @@ def compile_client_address(trusted_proxies: Sequence[str], report: Report) -> Cl
     return client_address
 
 
+def compile_client_scheme(trusted_proxies: Sequence[str]) -> ClientScheme:
+    """How the client addressed the first trusted proxy, or us. What is wrong with the networks is not told again."""
+    networks = _networks(trusted_proxies, loose_report())
+    if not networks:
+        return lambda peer, forwarded_proto: OUR_SCHEME
+    trusted = _membership(networks)
+
+    def client_scheme(peer: str, forwarded_proto: Sequence[str]) -> str:
+        if not forwarded_proto or not trusted(canonical(peer)):
+            return OUR_SCHEME
+        said = forwarded_proto[-1].rpartition(",")[2].strip(" \t").lower()
+        return said if said in _SCHEMES else OUR_SCHEME
+
+    return client_scheme
+
+
 @lru_cache(_MOST_KEPT)
 def canonical(text: str) -> str:
     """An address in its one spelling; UNKNOWN when the text is none."""
@@ -82,6 +108,15 @@ def forwarded(entry: str) -> str:
     if colon and ":" not in port:  # one colon: IPv4 with a port; more: IPv6 without one
         return canonical(host) if "." in host and _is_port(colon + port) else UNKNOWN
     return canonical(entry)
+
+
+@lru_cache(_MOST_KEPT)
+def neighbourhood(client: str) -> str:
+    """What counts as one client where a host's share is bounded: an IPv4 address, or the /64 of an IPv6 one."""
+    address = _parse(client)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _ONE_HOST), strict=False))
+    return UNKNOWN if address is None else str(address)
 
 
 def _is_port(text: str) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gateway.intake.passwords import ALLOWED, Cost, StoredHash, decoy, normal, parse_hash, unfit, weakness
-from gateway.settings.problems import Place, Problem, Report
+from gateway.settings.problems import Place, Problem, Report, tidy
 
 #: Lines a user may have: the present secret and the next one.
 MOST_LINES = 2
@@ -56,6 +56,7 @@ class Users:
 def compile_users(path: Path, report: Report) -> Users:
     """Read an htpasswd file; what is wrong with it goes into the report (`report` points at the setting)."""
     hashes: dict[str, list[StoredHash]] = {}
+    path = tidy(path)
     text = _read(path, report)
     # Not splitlines(): it would split at control characters, which are to be reported.
     for number, line in enumerate(text.split("\n"), 1):

@@ -14,7 +14,7 @@ from binascii import a2b_qp
 from yarl import query_to_pairs
 
 from gateway.datapost.reasons import Reason
-from gateway.lead.texts import FORBIDDEN_CHARACTER, NOT_IN_CHARSET, TOO_MANY_FIELDS, UTF_8, forbidden
+from gateway.lead.texts import NOT_IN_CHARSET, TOO_MANY_FIELDS, UTF_8, forbidden
 from gateway.lead.values import Lead, Undecodable
 
 BAD_ESCAPE = Undecodable(Reason.MALFORMED, "a percent sign begins no escape")
@@ -51,8 +51,8 @@ def read_form(body: bytes, codec: str | None, max_fields: int) -> Lead | Undecod
             pairs = _strict_pairs(text, codec)
     except UnicodeDecodeError:
         return NOT_IN_CHARSET
-    if forbidden(pairs):
-        return FORBIDDEN_CHARACTER
+    if (wrong := forbidden(pairs)) is not None:
+        return wrong
     return Lead(tuple(pairs), "form")
 
 

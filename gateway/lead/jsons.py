@@ -11,7 +11,6 @@ import re
 
 from gateway.datapost.reasons import Reason
 from gateway.lead.texts import (
-    FORBIDDEN_CHARACTER,
     MAX_NAME,
     NAME_TOO_LONG,
     NOT_IN_CHARSET,
@@ -77,8 +76,8 @@ def read_json(body: bytes, codec: str | None, max_fields: int) -> Lead | Undecod
         return NAME_TOO_LONG
     if len(flat.pairs) > max_fields:
         return TOO_MANY_FIELDS
-    if forbidden(flat.pairs):
-        return FORBIDDEN_CHARACTER
+    if (wrong := forbidden(flat.pairs)) is not None:
+        return wrong
     return Lead(tuple(flat.pairs), "json", frozenset(flat.listed))
 
 

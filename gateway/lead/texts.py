@@ -39,10 +39,12 @@ _CODECS = {
 BLANK = " \t\r\n"
 
 _NON_CHARACTERS = "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
-_FORBIDDEN = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NON_CHARACTERS}]").search
+_NOT_TEXT = re.compile(f"[\ud800-\udfff\ufdd0-\ufdef{_NON_CHARACTERS}]").search
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]").search
 
 NOT_IN_CHARSET = Undecodable(Reason.MALFORMED, "the body is not valid text in its charset")
-FORBIDDEN_CHARACTER = Undecodable(Reason.MALFORMED, "a field holds a control character")
+CONTROL_CHARACTER = Undecodable(Reason.MALFORMED, "a field holds a control character")
+NOT_TEXT = Undecodable(Reason.MALFORMED, "a field holds characters that are not text")
 UNKNOWN_CHARSET = Undecodable(
     Reason.UNSUPPORTED_MEDIA_TYPE, "the charset is not taken here; UTF-8, ISO-8859-1 and windows-1252 are"
 )
@@ -59,8 +61,12 @@ def codec_of(label: str) -> str | None:
     return _CODECS.get(label.lower())
 
 
-def forbidden(texts: Iterable[tuple[str, str]]) -> bool:
-    """Whether a name or a value holds a character that no lead may hold."""
+def forbidden(texts: Iterable[tuple[str, str]]) -> Undecodable | None:
+    """What is wrong when a name or a value holds a character that no lead may hold; None when none does."""
     joined = "".join(chain.from_iterable(texts))
-    # Printable text holds none of them, and asking that is several times faster than the pattern.
-    return not joined.isprintable() and _FORBIDDEN(joined) is not None
+    # Printable text holds none of them, and asking that is several times faster than the patterns.
+    if joined.isprintable():
+        return None
+    if _CONTROL(joined) is not None:
+        return CONTROL_CHARACTER
+    return NOT_TEXT if _NOT_TEXT(joined) is not None else None

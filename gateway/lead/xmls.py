@@ -19,7 +19,6 @@ from xml.parsers import expat
 from gateway.datapost.reasons import Reason
 from gateway.lead.texts import (
     BLANK,
-    FORBIDDEN_CHARACTER,
     MAX_NAME,
     NAME_TOO_LONG,
     NOT_IN_CHARSET,
@@ -80,8 +79,8 @@ def read_xml(body: bytes, codec: str | None, max_fields: int) -> Lead | Undecoda
         return refused.why
     if len(fields.pairs) > max_fields:
         return TOO_MANY_FIELDS
-    if forbidden(fields.pairs):
-        return FORBIDDEN_CHARACTER
+    if (wrong := forbidden(fields.pairs)) is not None:
+        return wrong
     return Lead(tuple(fields.pairs), "xml", fields.listed())
 
 

@@ -55,7 +55,7 @@ DELIVERY = Family(
 LATE = Family(
     "gateway_late_answers_total",
     "counter",
-    "Legacy answers that came after the partner was told outcome_unknown.",
+    "Legacy answers that came after the partner was told outcome_unknown, or were given up.",
     ("program", "verdict"),
 )
 SURPLUS = Family("gateway_surplus_answers_total", "counter", "Legacy answers with bytes after their end.", ("program",))

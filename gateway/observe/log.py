@@ -118,6 +118,8 @@ class Loggable(Protocol):
     @property
     def upstream_status(self) -> int: ...
     @property
+    def mapped(self) -> bool: ...
+    @property
     def trace_id(self) -> str: ...
     @property
     def body_bytes(self) -> int: ...
@@ -194,6 +196,8 @@ class SubmissionLog:
                 line["rule"] = submission.rule
                 if exchange.answer.surplus:
                     line["surplus"] = True
+                if submission.mapped:
+                    line["mapped"] = True
             elif exchange.failure is not None:
                 line["failure"] = exchange.failure.value
             if exchange.second_try:
@@ -201,9 +205,9 @@ class SubmissionLog:
         take(_json(cast(dict[str, object], line)))
 
     def late(self, reference: str, program: str, partner: str, verdict: str, rule: str, after_s: float) -> None:
-        """Write that an answer came after the partner was told `outcome_unknown`, and what it said.
+        """Write that an answer came after the partner was told `outcome_unknown`, and what it said; or that none will.
 
-        verdict: a word of `Verdict`, or `unrecognized`. after_s: since the request was written.
+        verdict: a word of `Verdict`, `unrecognized`, or `given_up`. after_s: since the request was written.
         """
         line = {"reference": reference, "program": program, "partner": partner, "verdict": verdict, "rule": rule}
         self._logger.warning("late_answer", fields=line | {"after_us": int(after_s * 1e6)})

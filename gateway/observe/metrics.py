@@ -149,7 +149,9 @@ class ProgramMetrics:
         self.answers[key] = self.answers.get(key, 0) + 1
 
     def late(self, verdict: str) -> None:
-        """Count one answer that came after `outcome_unknown`: what it said, `unrecognized` when nothing."""
+        """Count one answer that came after `outcome_unknown`: what it said, `unrecognized` when nothing, `given_up`
+        when it is not waited for any longer.
+        """
         self.late_answers[verdict,] = self.late_answers.get((verdict,), 0) + 1
 
 

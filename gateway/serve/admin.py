@@ -57,7 +57,7 @@ class Admin:
 
     async def _render(self, request: web.Request) -> web.Response:
         if self._authenticator is not None:
-            credential = await self._authenticator.check(request.headers.get("Authorization"))
+            credential = await self._authenticator.check(request.headers.get("Authorization"), request.remote or "")
             if isinstance(credential, Denied):
                 return web.Response(status=401, text="unauthorized\n", headers=_CHALLENGE)
         # Off the loop: a gateway with many partners has thousands of series.

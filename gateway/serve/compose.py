@@ -14,7 +14,13 @@ from zoneinfo import ZoneInfo
 
 from gateway.answers import Answers, compile_answers
 from gateway.datapost import Contract, compile_contract
-from gateway.intake.address import ClientAddress, compile_client_address, compile_networks
+from gateway.intake.address import (
+    ClientAddress,
+    ClientScheme,
+    compile_client_address,
+    compile_client_scheme,
+    compile_networks,
+)
 from gateway.intake.htpasswd import Users, compile_users
 from gateway.journal.reserving import Reservation, compile_reservation
 from gateway.lead import Checker, Decoder, compile_checker, compile_decoder
@@ -52,6 +58,7 @@ class Composition:
     programs: Mapping[str, Program]  # by name
     admin_users: Users | None  # who may see /metrics; None: everybody, on loopback
     client_address: ClientAddress
+    client_scheme: ClientScheme
     journal: JournalPlan
 
 
@@ -81,6 +88,7 @@ def compose(loaded: Loaded, *, create: bool = False) -> Composition | None:
         programs=MappingProxyType(programs),
         admin_users=admin_users,
         client_address=client_address,
+        client_scheme=compile_client_scheme(settings.listening.trusted_proxies),
         journal=journal,
     )
 

@@ -126,6 +126,7 @@ class Server:
         self._pipeline = Pipeline(
             self.lanes,
             client_address=self._composition.client_address,
+            client_scheme=self._composition.client_scheme,
             in_flight=settings.limits.in_flight,
             metrics=self._metrics,
             log=self.log,

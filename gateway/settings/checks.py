@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gateway.settings.addresses import collide, is_loopback, parse_address
 from gateway.settings.models import GatewaySettings, ProgramSettings
-from gateway.settings.problems import Report
+from gateway.settings.problems import Report, loose_report
 from gateway.settings.salvage import Validated
 from gateway.settings.units import spell_seconds
 
@@ -58,21 +58,35 @@ def check_apart(programs: Iterable[Named]) -> None:
 # --- the top file --------------------------------------------------------------------------------
 
 
-def _addresses(settings: GatewaySettings, report: Report) -> None:
-    endpoints = []
-    blocks = (("listen", settings.listening.address), ("admin", settings.administration.address))
-    for key, address in blocks:
-        here = report.at(key) if isinstance(getattr(settings, key), str) else report.at(key, "address")
-        try:
-            endpoints.append(parse_address(address))
-        except ValueError as error:
-            wrong, _, allowed = str(error).partition("; ")
-            here.error(wrong, allowed)
-    if len(endpoints) < len(blocks):
-        return
-    if collide(*endpoints):
-        report.at("admin").error(f"takes the port that listen takes ({endpoints[0][1]})", "another port")
-    if not is_loopback(endpoints[1][0]) and settings.administration.users is None:
+def _listen(settings: GatewaySettings, report: Report) -> None:
+    here = report.at("listen") if isinstance(settings.listen, str) else report.at("listen", "address")
+    _endpoint(settings.listening.address, here)
+
+
+def _admin(settings: GatewaySettings, report: Report) -> None:
+    here = report.at("admin") if isinstance(settings.admin, str) else report.at("admin", "address")
+    _endpoint(settings.administration.address, here)
+
+
+def _endpoint(address: str, report: Report) -> tuple[str, int] | None:
+    """Host and port; None when they are none, which is told."""
+    try:
+        return parse_address(address)
+    except ValueError as error:
+        wrong, _, allowed = str(error).partition("; ")
+        report.error(wrong, allowed)
+        return None
+
+
+def _two_ports(settings: GatewaySettings, report: Report) -> None:
+    listen, admin = (_endpoint(one.address, loose_report()) for one in (settings.listening, settings.administration))
+    if listen is not None and admin is not None and collide(listen, admin):
+        report.at("admin").error(f"takes the port that listen takes ({listen[1]})", "another port")
+
+
+def _who_sees_metrics(settings: GatewaySettings, report: Report) -> None:
+    admin = _endpoint(settings.administration.address, loose_report())
+    if admin is not None and not is_loopback(admin[0]) and settings.administration.users is None:
         report.at("admin").error(
             "others than this machine can reach it, and it asks nobody for a password",
             "{address: …, users: an htpasswd file}, or a loopback address such as 127.0.0.1",
@@ -89,7 +103,10 @@ def _id_key(settings: GatewaySettings, report: Report) -> None:
 
 
 _GATEWAY_CHECKS: Mapping[Callable[[GatewaySettings, Report], None], tuple[str, ...]] = {
-    _addresses: ("listen", "admin"),
+    _listen: ("listen.address",),
+    _admin: ("admin.address",),
+    _two_ports: ("listen.address", "admin.address"),
+    _who_sees_metrics: ("admin",),
     _id_key: ("id_key",),
 }
 
@@ -158,5 +175,5 @@ _PROGRAM_CHECKS: Mapping[Callable[[ProgramSettings, Report], None], tuple[str, .
     _auth: ("auth",),
     _deadline: ("deadline", "upstream.timeouts"),
     _drop: ("lead.unknown_fields", "upstream.send"),
-    _email_from: ("answer.email", "answer.email_from", "lead.fields"),
+    _email_from: ("answer.email", "answer.email_from"),  # a faulty field keeps its name
 }

@@ -15,6 +15,10 @@ class Unreadable(Exception):
         self.wrong, self.allowed, self.line, self.column = wrong, allowed, line, column
 
 
+class Missing(Unreadable):
+    """There is no such file."""
+
+
 def read_text(file: Path, *, limit: int) -> str:
     """The UTF-8 text of a regular file of at most `limit` bytes, without its byte order mark. Raises Unreadable."""
     raw = _read_bytes(file, limit)
@@ -34,7 +38,7 @@ def _read_bytes(file: Path, limit: int) -> bytes:
         with file.open("rb") as stream:
             raw = stream.read(limit + 1)
     except FileNotFoundError:
-        raise Unreadable("does not exist") from None
+        raise Missing("does not exist") from None
     except PermissionError:
         raise Unreadable("may not be read by this user", "a file that it may read") from None
     except OSError as error:

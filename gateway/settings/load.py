@@ -18,6 +18,8 @@ from gateway.settings.salvage import validate
 from gateway.settings.tree import Tree, read
 from gateway.settings.units import Secret
 
+_OTHER_TOP_FILES = "-c PATH, $GATEWAY_CONFIG, or gateway init DIR"
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedProgram:
@@ -71,7 +73,7 @@ class Loaded:
 def load(path: Path) -> Loaded:
     """Read the configuration whose top file is `path`. Opens files only; needs no network and no event loop."""
     problems: list[Problem] = []
-    tree = read(path, problems)
+    tree = read(path, problems, instead=_OTHER_TOP_FILES)
     report = tree.report(problems)
     if tree.data is None:
         return Loaded(path, None, (), problems, report)

@@ -23,6 +23,9 @@ _REQUEST_PATH = spelled(
 _COUNTRY = spelled("[A-Z]{2}", "is no country; two capital letters (ISO 3166), such as US")
 _CURRENCY = spelled("[A-Z]{3}", "is no currency; three capital letters (ISO 4217), such as USD")
 
+# What stands in a quoted-string for every client (RFC 9110 5.6.4); RFC 7617 knows no charset of the realm.
+_REALM = spelled("[ -~]*", "has characters beyond printable ASCII; letters, digits, blanks and signs of ASCII")
+
 
 class Settings(BaseModel):
     """Base of all blocks: unknown keys are errors, values never appear in error texts, nothing changes."""
@@ -148,7 +151,9 @@ class GatewaySettings(Settings):
 class Auth(Settings):
     """HTTP basic authentication of partners (RFC 7617)."""
 
-    realm: str = Field("leads", min_length=1, max_length=100, description="shown in WWW-Authenticate")
+    realm: Annotated[str, *_REALM] = Field(
+        "leads", min_length=1, max_length=100, description="shown in WWW-Authenticate"
+    )
     users: FilePath = Field(description="htpasswd file: argon2id or bcrypt, up to two lines a user")
 
 

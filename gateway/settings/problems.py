@@ -8,6 +8,7 @@ never knows in which file, or how deep in it, the block stands.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,14 @@ _is_plain = re.compile(r"[\w$*./@…-]+").fullmatch
 _is_key = re.compile(r"[\w$*/@…-]+").fullmatch
 
 
+def tidy(path: Path) -> Path:
+    """The path as a message shows it: `programs/../users` is `users`, unless a link makes that another file."""
+    if "\0" in str(path):
+        return path
+    shorter = os.path.normpath(path)
+    return Path(shorter) if os.path.realpath(shorter) == os.path.realpath(path) else path
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A point in a file; line and column count from 1."""
@@ -29,7 +38,7 @@ class Place:
     column: int
 
     def __str__(self) -> str:
-        file = str(self.file)
+        file = str(tidy(self.file))
         # A file name may hold line ends, and bytes that are no text: they are shown escaped.
         return f"{file if file.isprintable() else json.dumps(file)[1:-1]}:{self.line}:{self.column}"
 

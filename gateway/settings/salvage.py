@@ -33,6 +33,8 @@ _STAND_INS: Mapping[type[Settings], Mapping[KeyPath, object]] = {
         ("answers",): {"verdict": {"json": "result", "map": {"ok": "accepted"}}},
     },
 }
+#: Where a program's fields stand. One that is wrong stays, as a field of any text: other settings may name it.
+_FIELDS: KeyPath = ("lead", "fields")
 #: Taking out one thing can leave the next one wrong (an emptied list); no data needs more rounds.
 _ROUNDS = 8
 
@@ -88,9 +90,9 @@ def _mend(data: object, model: type[Settings], error: ValidationError) -> bool:
         if path in stand_ins:
             _put(data, path, stand_ins[path])
         elif missing and len(path) > 1:
-            _take(data, path[:-1])
+            _take_or_stand_in(data, path[:-1])
         elif path and not missing:
-            _take(data, path)
+            _take_or_stand_in(data, path)
         else:
             return False
     return True
@@ -98,6 +100,17 @@ def _mend(data: object, model: type[Settings], error: ValidationError) -> bool:
 
 def _order(path: KeyPath) -> tuple[tuple[int, str], ...]:
     return tuple((part, "") if isinstance(part, int) else (-1, part) for part in path)
+
+
+def _take_or_stand_in(data: object, path: KeyPath) -> None:
+    if len(path) == len(_FIELDS) + 1 and path[:-1] == _FIELDS:
+        match (_holder(data, path) or {}).get(path[-1]):
+            case {"required": True}:
+                _put(data, path, {"type": "string", "required": True})
+            case _:
+                _put(data, path, {"type": "string"})
+    else:
+        _take(data, path)
 
 
 def _put(data: Any, path: KeyPath, value: object) -> None:

@@ -34,7 +34,7 @@ from yaml.events import (
 )
 
 from gateway.settings.expansion import Unexpandable, expand, names_reference
-from gateway.settings.files import Unreadable, read_text
+from gateway.settings.files import Missing, Unreadable, read_text
 from gateway.settings.problems import KeyPath, Place, Problem, Report
 from gateway.settings.syntax import explain_syntax
 
@@ -85,17 +85,18 @@ class Tree:
         return Report(self.locate, problems)
 
 
-def read(file: Path, problems: list[Problem], *, verbatim: str | None = None) -> Tree:
+def read(file: Path, problems: list[Problem], *, verbatim: str | None = None, instead: str = "") -> Tree:
     """Read one configuration file; what is wrong with it is added to `problems`.
 
     verbatim: the top-level key below which every scalar is text as written (no value: None), nothing is resolved
-    and nothing expanded.
+    and nothing expanded. instead: what is allowed where there is no such file.
     """
     tree = Tree(file)
     try:
         text = read_text(file, limit=MAX_BYTES)
     except Unreadable as error:
-        problems.append(Problem(Place(file, error.line, error.column), (), error.wrong, error.allowed))
+        allowed = error.allowed or (instead if isinstance(error, Missing) else "")
+        problems.append(Problem(Place(file, error.line, error.column), (), error.wrong, allowed))
         return tree
     if (found := _UNPRINTABLE.search(text)) is not None:
         before = text[: found.start()]

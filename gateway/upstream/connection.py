@@ -20,8 +20,10 @@ from gateway.datapost.reasons import Delivery
 from gateway.upstream.reading import AnswerReader
 from gateway.upstream.values import Exchange, Failure
 
-#: Called with an answer that nobody waits for any more, and the seconds from the write to its last byte.
-OnLate = Callable[[LegacyAnswer, float], None]
+#: Called once for a lead that is read on for, and for one whose caller was cancelled when its answer came: with the
+#: answer (None: reading on was given up, at a stop, for want of room, in time, or since the connection ended without
+#: one) and the seconds from the write to then.
+OnLate = Callable[[LegacyAnswer | None, float], None]
 
 # An answer may come before the lead is written whole; what is still buffered gets this long to leave.
 _LINGER_S = 2.0
@@ -246,8 +248,9 @@ class Connection(asyncio.Protocol):
         self._let_go(keep=failure is None and reader.reusable and not run.late, at_once=failure is not None)
         if not run.late:
             self._tell(run, run.exchange(failure))
-        elif failure is None and reader.answer is not None and run.on_late is not None:
-            self._owner.loop.call_soon(run.on_late, reader.answer, monotonic() - run.written)
+        elif run.on_late is not None:
+            answer = reader.answer if failure is None else None
+            self._owner.loop.call_soon(run.on_late, answer, monotonic() - run.written)
 
     def _let_go(self, *, keep: bool, at_once: bool) -> None:
         transport = self._transport

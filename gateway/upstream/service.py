@@ -82,8 +82,8 @@ class Upstream:
         """Post one lead, at most once, and read its answer. Returns for all that the legacy may do.
 
         deadline: loop time; the plan's timeouts end it earlier. on_late: told the answer when it comes after the
-        outcome (`late_answer`), or after this call was cancelled: a lead that has gone out is not stopped, one
-        that has not never goes.
+        outcome (`late_answer`), or None when it is not waited for any longer; and told the answer that comes after
+        this call was cancelled: a lead that has gone out is not stopped, one that has not never goes.
         """
         if self._closing:
             return unsent(Failure.SHUTTING_DOWN)

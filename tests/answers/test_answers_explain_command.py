@@ -11,8 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.explain import _raw, command
+from gateway.datapost import compile_contract
+from gateway.datapost.values import Reading, Verdict
 from gateway.serve import compose as composing
 from gateway.settings import load as loading
+from gateway.settings.models import AnswerSettings
+from gateway.settings.problems import loose_report
 from tests.support.blocks import compile_file
 
 BLOCK = r"""
@@ -22,6 +26,7 @@ answers:
     - {when: {status: 503}, verdict: error, name: down, release: true}
   verdict: {json: s, map: {ok: accepted, no: rejected}}
   uniqueid: [{json: none}, {json: id}]
+  sale_amount: {json: price}
   note: {json: n}
 """
 RAW = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"s": "ok", "id": 98}'
@@ -33,7 +38,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     file = tmp_path / "program.yaml"
     file.write_text(BLOCK, encoding="utf-8")
     answers = compile_file(file).answers
-    programs = {"auto": SimpleNamespace(answers=answers), "home": SimpleNamespace(answers=answers)}
+    contract = compile_contract(AnswerSettings(), program="auto", id_key=b"k" * 32, report=loose_report())
+    programs = {name: SimpleNamespace(answers=answers, contract=contract) for name in ("auto", "home")}
     only = {"auto": programs["auto"]}
     broken = SimpleNamespace(findings=lambda: ["x.yaml:1:1: wrong"])
     monkeypatch.setattr(loading, "load", lambda path: broken if path.name == "broken.yaml" else path)
@@ -59,6 +65,10 @@ def test_a_recorded_http_answer_is_explained(config: Path) -> None:
         "  verdict      accepted   by verdict",
         "  uniqueid     98   json: id   (answers.uniqueid[1])",
         "  not down     answers.rules[0].when.status: does not hold",
+        "  reason       accepted",
+        "the partner gets 200:",
+        '  {"dataPostResponse": {"valid": true, "uniqueid": "98", "sale_amount": "", "customerid": "", "email": "", '
+        '"note": "Lead submitted successfully"}}',
     ]
     assert result.exit_code == 0
 
@@ -100,7 +110,69 @@ def test_json_output_holds_the_reading_and_its_sources(config: Path) -> None:
         "unwraps": [{"where": "answers.unwrap", "source": "json: inner", "found": False}],
         "members": {"uniqueid": {"value": "98", "where": "answers.uniqueid[1]", "source": "json: id"}},
         "missed": [{"rule": "down", "where": "answers.rules[0].when.status", "why": "does not hold"}],
+        "reason": "accepted",
+        "as_said": True,
+        "remarks": [],
+        "partner": {
+            "status": 200,
+            "answer": '{"dataPostResponse": {"valid": true, "uniqueid": "98", "sale_amount": "", "customerid": "", '
+            '"email": "", "note": "Lead submitted successfully"}}',
+        },
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "remarks", "told", "code"),
+    [
+        pytest.param(
+            '{"s": "ok", "id": 98, "price": "10 or 12"}',
+            "unrecognized_answer",
+            ["amount unreadable"],
+            '"valid": false',
+            1,
+            id="an amount that cannot be read",
+        ),
+        pytest.param(
+            '{"s": "ok", "id": "9/8", "price": "10"}',
+            "accepted",
+            ["ID mapped"],
+            '"sale_amount": "10.00"',
+            0,
+            id="an ID that does not fit",
+        ),
+        pytest.param(
+            '{"s": "ok"}',
+            "accepted",
+            ["the reference stands for the ID"],
+            '"uniqueid": "00000000000000000000000000"',
+            0,
+            id="no ID",
+        ),
+        pytest.param('{"s": "no", "price": "?", "n": "Too old"}', "legacy_rejected", [], "Too old [", 0, id="rejected"),
+        pytest.param("what?", "unrecognized_answer", [], "do not send it again", 1, id="no rule"),
+    ],
+)
+def test_the_reason_and_the_partners_answer_are_told_and_a_reason_that_no_rule_said_is_exit_code_1(
+    config: Path, body: str, reason: str, remarks: list[str], told: str, code: int
+) -> None:
+    result = run(config, "--program", "auto", "-", stdin=body.encode())
+    [line] = [line for line in result.output.splitlines() if line.startswith("  reason ")]
+    assert line.split()[1] == reason
+    assert all(remark in line for remark in remarks)
+    assert ("not what a rule said" in line) == (code == 1)
+    assert told in result.output.splitlines()[-1]
+    assert result.exit_code == code
+    as_json = run(config, "--program", "auto", "--json", "-", stdin=body.encode())
+    [data] = json.loads(as_json.output)
+    assert (data["reason"], data["remarks"], data["as_said"], as_json.exit_code) == (reason, remarks, code == 0, code)
+    assert told in data["partner"]["answer"]
+
+
+def test_an_id_that_cannot_be_shown_is_told() -> None:
+    settings = AnswerSettings.model_validate({"uniqueid": {"when_missing": "unknown"}})
+    contract = compile_contract(settings, program="auto", id_key=None, report=loose_report())
+    reading = Reading(verdict=Verdict.ACCEPTED)
+    assert contract.remarks(reading, "0" * 26) == ("no ID that can be shown",)
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,20 @@ def test_the_samples_secrets_are_marked_as_samples(sample: Path) -> None:
     assert parsed.matches(said[2].encode())
 
 
+def test_what_the_samples_page_says_to_do_makes_secrets_that_nobody_knows(sample: Path) -> None:
+    lines = re.findall(r"^ {6}(.+)$", (ROOT / "config" / "README.md").read_text(), re.MULTILINE)
+    assert len(lines) == 5
+    script = "\n".join([f'gateway() {{ "{sys.executable}" -m gateway "$@"; }}', *lines])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-ec", script], cwd=sample.parent, env=environment, input=b"s3cret", check=True)
+    secrets = [*(sample / "keys").iterdir(), sample / "partners.htpasswd"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in secrets] == [0o600] * 4
+    assert not any("SAMPLE" in path.read_text() for path in secrets)
+    assert len({path.read_text() for path in secrets}) == 4
+    result = run("check", "--strict", "-c", sample / "gateway.yaml")
+    assert result.exit_code == 0, result.output
+
+
 def test_the_sample_shows_every_block_of_a_program(sample: Path) -> None:
     (program,) = load(sample / "gateway.yaml").programs
     assert set(type(program.settings).model_fields) == program.settings.model_fields_set

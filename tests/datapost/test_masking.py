@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from collections.abc import Callable
+from typing import Literal
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.datapost import Contract
@@ -61,6 +64,61 @@ FIELDS = ("email", "first_name", "last_name", "street", "employer", "phone", "zi
 )
 def test_a_value_of_four_or_more_characters_gives_way_to_its_fields_name(message: str, shown: str) -> None:
     assert compile_mask(FIELDS)(message, LEAD) == shown
+
+
+SPELLED = {
+    "email": "jané+x@example.com",
+    "first_name": "Zoë",  # too short
+    "last_name": "Dümmler",
+    "street": "12 Main Street",
+    "phone": "(212) 555-0123",
+    "employer": "ＡＣＭＥ ﬁnance",
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        pytest.param("Hi Du\u0308mmler, hello", "Hi (last_name), hello", id="NFD, value in NFC"),
+        pytest.param("Hi DU\u0308MMLER", "Hi (last_name)", id="NFD in capitals"),
+        pytest.param("Acme finance is known", "(employer) is known", id="NFKC of the value"),
+        pytest.param("１２ Ｍａｉｎ Street is known", "(street) is known", id="value is the NFKC of it"),
+        pytest.param("½ price ﬁnally", "½ price ﬁnally", id="odd characters stay where no value is"),
+        pytest.param(f"/?e={quote(SPELLED['email'])}!", "/?e=(email)!", id="quote"),
+        pytest.param(f"e={quote_plus(SPELLED['email'])}&x", "e=(email)+x", id="quote_plus"),
+        pytest.param(f"e={quote(SPELLED['email']).lower()}", "e=(email)", id="hexadecimal in small letters"),
+        pytest.param("e=jan%E9+x@example.com", "e=(email)", id="latin-1"),
+        pytest.param("s=12+Main+Street", "s=(street)", id="blanks as plus"),
+        pytest.param("s=12%20main%20street", "s=(street)", id="blanks as percent"),
+        pytest.param("s=%31%32 Main Street", "s=(street)", id="what needed no escape"),
+        pytest.param("p=%28212%29+555-0123", "p=(phone)", id="a number"),
+        pytest.param("l=Du%CC%88mmler", "l=(last_name)", id="NFD and escaped"),
+        pytest.param("5+6 is 100% of 11", "5+6 is 100% of 11", id="such characters and no value"),
+    ],
+)
+def test_a_value_in_another_spelling_gives_way_too(message: str, shown: str) -> None:
+    assert compile_mask(SPELLED)(message, SPELLED) == shown
+
+
+@given(
+    st.text(st.sampled_from("abé ü+&/ﬁＡ@ß\u0308"), min_size=6, max_size=12),
+    st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]),
+    st.sampled_from([quote, quote_plus, str, str.upper]),
+)
+def test_no_spelling_of_a_value_leaves_it_readable(
+    value: str, form: Literal["NFC", "NFD", "NFKC", "NFKD"], spell: Callable[[str], str]
+) -> None:
+    word = reduced(value)
+    assume(len(word) >= 6)
+    shown = compile_mask(("f",))(f"known: {spell(unicodedata.normalize(form, value))}.", {"f": value})
+    for read in (str, unquote, unquote_plus):
+        assert word not in reduced(read(shown))
+
+
+def reduced(text: str) -> str:
+    """Written out once more: a text without what tells its spellings apart."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean(text)).casefold())
+    return clean(text)
 
 
 def test_the_longest_value_is_named_where_several_begin_together() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ async def test_a_valid_lead_goes_through_and_comes_back_as_printed_in_the_contra
         assert (
             await gateway.metric("gateway_delivery_total", program="test", delivery="answered", outcome="accepted") == 1
         )
+
+
+async def test_that_an_id_was_mapped_stands_in_the_log_line(tmp_path: Path) -> None:
+    async with (
+        ScriptedUpstream(answering(http("OK|9/8|10.00|177")), answering(OK)) as legacy,
+        running(tmp_path, legacy.url) as gateway,
+    ):
+        mapped, plain = await gateway.post(), await gateway.post()
+        assert (await gateway.line(mapped.headers["x-request-id"]))["mapped"] is True
+        assert "mapped" not in await gateway.line(plain.headers["x-request-id"])
+        assert await gateway.metric("gateway_mapped_ids_total", program="test") == 1
 
 
 async def test_the_very_bytes_go_upstream_and_no_credential_does(tmp_path: Path) -> None:
@@ -175,6 +187,38 @@ async def test_a_late_answer_is_logged_with_what_it_says(tmp_path: Path) -> None
                 await asyncio.sleep(0)
         assert lines[0]["reference"] == answer.headers["x-request-id"]
         assert (lines[0]["verdict"], lines[0]["rule"]) == ("accepted", "ok")
+
+
+async def test_a_late_answer_that_is_given_up_is_logged_and_counted_and_its_outcome_stays_unknown(
+    tmp_path: Path,
+) -> None:
+    timeouts = {"connect": "1s", "first_byte": "100ms", "total": "1s"}
+    program = {"lead": {"unknown_hold": "1d"}, "upstream": {"timeouts": timeouts, "late_answer": "100ms"}}
+    async with (
+        ScriptedUpstream(answering(b"")) as legacy,
+        running(tmp_path, legacy.url, program=program) as gateway,
+    ):
+        reference = (await gateway.post()).headers["x-request-id"]
+        async with asyncio.timeout(10):
+            while await gateway.metric("gateway_late_answers_total", program="test", verdict="given_up") != 1:
+                pass
+        [line] = [line for line in gateway.log() if line["event"] == "late_answer"]
+        assert (line["reference"], line["verdict"], line["rule"], line["partner"]) == (reference, "given_up", "", USER)
+        assert line["after_us"] >= 200_000
+        again = await gateway.post()
+        assert (again.reason, reference in again.note) == ("outcome_unknown", True)
+        assert legacy.requests == 1
+
+
+async def test_a_stop_tells_which_late_answers_it_gave_up(tmp_path: Path) -> None:
+    timeouts = {"connect": "1s", "first_byte": "100ms", "total": "1s"}
+    program = {"upstream": {"timeouts": timeouts, "late_answer": "60s"}}
+    async with ScriptedUpstream(answering(b"")) as legacy:
+        async with running(tmp_path, legacy.url, program=program) as gateway:
+            reference = (await gateway.post()).headers["x-request-id"]
+        lines = [json.loads(line) for line in gateway.stream.getvalue().splitlines()]
+    late = [(line["reference"], line["verdict"]) for line in lines if line["event"] == "late_answer"]
+    assert late == [(reference, "given_up")]
 
 
 async def test_the_same_lead_in_three_encodings_is_taken(tmp_path: Path) -> None:

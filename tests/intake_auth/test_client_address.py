@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.intake.address import UNKNOWN, canonical, compile_client_address, compile_networks, forwarded
+from gateway.intake.address import (
+    UNKNOWN,
+    canonical,
+    compile_client_address,
+    compile_client_scheme,
+    compile_networks,
+    forwarded,
+)
 from gateway.settings.problems import loose_report
 
 PROXIES = ("10.0.0.0/8", "2001:db8:1::/48")
@@ -165,3 +172,25 @@ def test_trusting_everybody_is_a_warning(text: str) -> None:
     report = loose_report()
     compile_client_address([text], report.at("listen", "trusted_proxies"))
     assert [problem.warning for problem in report.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "scheme"),
+    [
+        pytest.param("10.0.0.1", ["https"], "https", id="a trusted proxy"),
+        pytest.param("::ffff:10.0.0.1", ["HTTPS"], "https", id="in capitals, on a dual-stack listener"),
+        pytest.param("10.0.0.1", ["http"], "http", id="plain before the proxy"),
+        pytest.param("10.0.0.1", ["http", "https"], "https", id="two lines: the last was written by whoever connected"),
+        pytest.param("10.0.0.1", ["http, https "], "https", id="the same in one line"),
+        pytest.param("10.0.0.1", ["https, http"], "http", id="a claim before the proxy's own word"),
+        pytest.param("10.0.0.1", [], "http", id="a proxy that says nothing"),
+        pytest.param("10.0.0.1", ["wss"], "http", id="another scheme"),
+        pytest.param("10.0.0.1", ["https\r\nX: y"], "http", id="a line end"),
+        pytest.param("10.0.0.1", [""], "http", id="an empty line"),
+        pytest.param("192.0.2.1", ["https"], "http", id="a claim of somebody untrusted"),
+        pytest.param("", ["https"], "http", id="a peer without an address"),
+    ],
+)
+def test_the_scheme_is_a_trusted_proxys_word_and_else_ours(peer: str, said: list[str], scheme: str) -> None:
+    assert compile_client_scheme(PROXIES)(peer, said) == scheme
+    assert compile_client_scheme(())(peer, said) == "http"

@@ -197,22 +197,84 @@ async def test_a_wrong_credential_is_hashed_each_time(users: MakeUsers, verifier
     assert verifier.hashed == 6
 
 
-async def test_what_is_remembered_is_forgotten_after_300_seconds_however_often_it_is_used(users: MakeUsers) -> None:
-    clock = Clock()
-    verifier = Verifier(clock=clock)
-    authenticator = Authenticator(users(f"acme:{ONE}"), verifier)
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def timed(clock: Clock) -> AsyncIterator[Verifier]:
+    """A verifier on the test's clock."""
+    made = Verifier(clock=clock)
+    yield made
+    made.close()
+
+
+async def test_what_is_not_used_is_forgotten_after_300_seconds(users: MakeUsers, clock: Clock, timed: Verifier) -> None:
+    authenticator = Authenticator(users(f"acme:{ONE}"), timed)
     header = basic("acme", "one")
-    await authenticator.check(header)
-    for _ in range(3):
-        clock.now += 99.0
+    for _ in range(2):
         await authenticator.check(header)
-        assert authenticator.known(header) == Credential("acme", 1)
-    assert verifier.hashed == 1
-    clock.now += 3.0
+    clock.now += 199.0
+    assert authenticator.known(header) == Credential("acme", 1)
+    assert timed.hashed == 1
+    clock.now += 102.0
     assert authenticator.known(header) is None
     assert await authenticator.check(header) == Credential("acme", 1)
-    assert verifier.hashed == 2
-    verifier.close()
+    assert timed.hashed == 2
+
+
+async def test_what_is_in_use_is_verified_anew_in_its_last_third_once_and_without_waiting(
+    clock: Clock, timed: Verifier, gate: Gate
+) -> None:
+    authenticator = Authenticator(gated(gate), timed)
+    header = basic("acme", "one")
+    gate.opened.set()
+    for _ in range(2):
+        await authenticator.check(header)
+    gate.opened.clear()
+    clock.now += 201.0
+    for _ in range(5):
+        assert authenticator.known(header) == Credential("acme", 1)
+    assert (timed.hashed, timed.waiting) == (2, 1)
+    gate.opened.set()
+    await until_waiting(timed, 0)
+    await asyncio.sleep(0)
+    clock.now += 199.0
+    assert authenticator.known(header) == Credential("acme", 1), "for 300 seconds from the second time on"
+    assert timed.hashed == 2
+
+
+async def test_a_flood_does_not_keep_a_credential_that_is_in_use_from_being_renewed(
+    clock: Clock, timed: Verifier, gate: Gate, users: MakeUsers
+) -> None:
+    known = Authenticator(users(f"beta:{TWO}"), timed)
+    for _ in range(2):
+        await known.check(basic("beta", "two"))
+    stuck = Authenticator(gated(gate), timed)
+    flood = [asyncio.create_task(stuck.check(basic("acme", f"no{one}"), f"192.0.2.{one}")) for one in range(34)]
+    await until_waiting(timed, 34)
+    clock.now += 250.0
+    assert known.known(basic("beta", "two")) == Credential("beta", 1)
+    gate.opened.set()
+    await asyncio.gather(*flood)
+    # There was no room the first time; its next use tries again.
+    assert known.known(basic("beta", "two")) == Credential("beta", 1)
+    await until_waiting(timed, 0)
+    await asyncio.sleep(0)
+    clock.now += 199.0
+    assert known.known(basic("beta", "two")) == Credential("beta", 1)
+
+
+async def test_a_secret_that_was_taken_away_is_not_renewed(users: MakeUsers, clock: Clock, timed: Verifier) -> None:
+    old = Authenticator(users(f"acme:{ONE}"), timed)
+    for _ in range(2):
+        await old.check(basic("acme", "one"))
+    clock.now += 201.0
+    rotated = Authenticator(users(f"acme:{TWO}"), timed)
+    assert rotated.known(basic("acme", "one")) is None
+    assert await rotated.check(basic("acme", "one")) == WRONG_PASSWORD
+    assert rotated.known(basic("acme", "one")) is None
 
 
 async def test_a_reload_with_the_same_secrets_hashes_nothing_again(users: MakeUsers, verifier: Verifier) -> None:
@@ -317,7 +379,9 @@ async def test_fifty_wrong_logins_of_one_credential_at_once_are_hashed_once(
 
 async def test_different_credentials_are_hashed_each(users: MakeUsers, verifier: Verifier) -> None:
     authenticator = Authenticator(users(f"acme:{ONE}"), verifier)
-    found = await asyncio.gather(*(authenticator.check(basic("acme", f"no{number}")) for number in range(20)))
+    found = await asyncio.gather(
+        *(authenticator.check(basic("acme", f"no{number}"), f"192.0.2.{number}") for number in range(20))
+    )
     assert found == [WRONG_PASSWORD] * 20
     assert verifier.hashed == 20
 
@@ -328,7 +392,9 @@ async def test_with_34_sign_ins_open_the_next_is_told_busy_and_the_known_ones_ar
     known = Authenticator(users(f"beta:{TWO}"), verifier)
     await known.check(basic("beta", "two"))
     stuck = Authenticator(gated(gate), verifier)
-    open_ones = [asyncio.create_task(stuck.check(basic("acme", f"no{number}"))) for number in range(34)]
+    open_ones = [
+        asyncio.create_task(stuck.check(basic("acme", f"no{number}"), f"192.0.2.{number}")) for number in range(34)
+    ]
     await until_waiting(verifier, 34)
     assert await stuck.check(basic("acme", "one")) == BUSY
     # One that is open already may still be waited for, and who is known does not wait at all.
@@ -337,6 +403,48 @@ async def test_with_34_sign_ins_open_the_next_is_told_busy_and_the_known_ones_ar
     gate.opened.set()
     assert await asyncio.gather(*open_ones, joined) == [WRONG_PASSWORD] * 35
     assert await stuck.check(basic("acme", "one")) == Credential("acme", 1)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "other"),
+    [
+        pytest.param(["192.0.2.1"] * 4, "192.0.2.2", id="IPv4"),
+        pytest.param([f"2001:db8:0:1::{number}" for number in range(1, 5)], "2001:db8:0:2::1", id="IPv6, by its /64"),
+        pytest.param(["unknown"] * 4, "192.0.2.1", id="not known"),
+    ],
+)
+async def test_a_client_address_has_four_verifications_open_and_no_more(
+    verifier: Verifier, gate: Gate, addresses: list[str], other: str
+) -> None:
+    authenticator = Authenticator(gated(gate), verifier)
+    open_ones = [
+        asyncio.create_task(authenticator.check(basic("acme", f"no{number}"), address))
+        for number, address in enumerate(addresses)
+    ]
+    await until_waiting(verifier, 4)
+    assert await authenticator.check(basic("acme", "one"), addresses[-1]) == BUSY
+    assert verifier.waiting == 4
+    partner = asyncio.create_task(authenticator.check(basic("acme", "one"), other))
+    await until_waiting(verifier, 5)
+    gate.opened.set()
+    assert await asyncio.gather(*open_ones, partner) == [WRONG_PASSWORD] * 4 + [Credential("acme", 1)]
+    assert await authenticator.check(basic("acme", "again"), addresses[-1]) == WRONG_PASSWORD
+
+
+async def test_names_that_nobody_has_leave_half_of_the_queue_to_users(verifier: Verifier, gate: Gate) -> None:
+    authenticator = Authenticator(gated(gate), verifier)
+
+    def sign_in(user: str, number: int) -> asyncio.Task[Credential | Denied]:
+        return asyncio.create_task(authenticator.check(basic(user, f"no{number}"), f"192.0.2.{number}"))
+
+    strangers = [sign_in("nobody", number) for number in range(18)]
+    await until_waiting(verifier, 18)
+    assert await sign_in("nobody", 18) == BUSY
+    partners = [sign_in("acme", number) for number in range(19, 35)]
+    await until_waiting(verifier, 34)
+    gate.opened.set()
+    assert await asyncio.gather(*strangers, *partners) == [UNKNOWN_USER] * 18 + [WRONG_PASSWORD] * 16
+    assert await sign_in("nobody", 40) == UNKNOWN_USER
 
 
 async def test_a_partner_that_leaves_does_not_take_the_others_login_away(verifier: Verifier, gate: Gate) -> None:

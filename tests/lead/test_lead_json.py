@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.datapost.reasons import Reason
 from gateway.lead import Lead, Undecodable
 from gateway.lead.jsons import DUPLICATE_KEY, NOT_AN_OBJECT, NOT_JSON, TOO_DEEP, TOO_MANY_NODES, read_json
-from gateway.lead.texts import FORBIDDEN_CHARACTER, NAME_TOO_LONG, NOT_IN_CHARSET, TOO_MANY_FIELDS
+from gateway.lead.texts import CONTROL_CHARACTER, NAME_TOO_LONG, NOT_IN_CHARSET, NOT_TEXT, TOO_MANY_FIELDS
 
 
 def read(body: bytes | str, codec: str | None = None, max_fields: int = 2000) -> Lead | Undecodable:
@@ -167,15 +167,26 @@ def test_a_charset_in_the_header_is_followed():
     assert read('{"a":"é"}'.encode("cp1252"), "cp1252") == Lead((("a", "é"),), "json")
 
 
-@pytest.mark.parametrize("escape", ["\\u0000", "\\u0007", "\\u001b", "\\u007f", "\\u0085", "\\ud800", "\\udc00\\ud800"])
+@pytest.mark.parametrize("escape", ["\\u0000", "\\u0007", "\\u001b", "\\u007f", "\\u0085", "\\ud800\\u0007"])
 @pytest.mark.parametrize("place", ['{"a":"x%sx"}', '{"x%sx":1}', '{"a":{"b":["%s"]}}'])
-def test_control_characters_and_lone_surrogates_are_malformed_wherever_they_stand(place, escape):
-    assert read(place % escape) == FORBIDDEN_CHARACTER
+def test_control_characters_are_malformed_wherever_they_stand(place, escape):
+    assert read(place % escape) == CONTROL_CHARACTER
 
 
-@pytest.mark.parametrize("character", ["\uffff", "\ufdd0", "\U0001fffe", "\x7f"])
-def test_non_characters_and_del_are_malformed_raw(character):
-    assert read(f'{{"a":"{character}"}}') == FORBIDDEN_CHARACTER
+@pytest.mark.parametrize("escape", ["\\ud800", "\\udc00\\ud800", "\\uffff", "\\ufdd0"])
+@pytest.mark.parametrize("place", ['{"a":"x%sx"}', '{"x%sx":1}', '{"a":{"b":["%s"]}}'])
+def test_lone_surrogates_and_non_characters_are_told_as_no_text_wherever_they_stand(place, escape):
+    assert read(place % escape) == NOT_TEXT
+    assert NOT_TEXT.text == "a field holds characters that are not text"
+
+
+@pytest.mark.parametrize("character", ["\uffff", "\ufdd0", "\U0001fffe"])
+def test_non_characters_are_malformed_raw(character):
+    assert read(f'{{"a":"{character}"}}') == NOT_TEXT
+
+
+def test_del_is_malformed_raw():
+    assert read('{"a":"\x7f"}') == CONTROL_CHARACTER
 
 
 def nested(depth: int) -> str:
@@ -257,7 +268,7 @@ def texts(tree):
 @example({"\b": False})
 def test_any_object_is_read_or_refused_for_its_characters_alone(tree):
     found = read(json.dumps(tree))
-    if found == FORBIDDEN_CHARACTER:
+    if found in (CONTROL_CHARACTER, NOT_TEXT):
         assert not all(map(str.isprintable, texts(tree)))
     else:
         assert isinstance(found, Lead)

@@ -54,6 +54,7 @@ class Submission:
     faults: tuple[Fault, ...] = ()
     exchange: Exchange | None = field(default_factory=Exchange)
     upstream_status: int = 200
+    mapped: bool = False
     trace_id: str = "a" * 32
     body_bytes: int = 562
     lead: str = CANARY
@@ -129,6 +130,13 @@ def test_a_failure_a_second_try_and_surplus_bytes_are_told(log: SubmissionLog, s
         set(),
     )
     assert (second["surplus"], "failure" in second, "second_try" in second) == (True, False, False)
+
+
+def test_that_an_id_was_mapped_is_told(log: SubmissionLog, stream: io.BytesIO) -> None:
+    log.submission(Submission(mapped=True), Reason.ACCEPTED, 200, 1, 0.1)
+    log.submission(Submission(), Reason.ACCEPTED, 200, 1, 0.1)
+    first, second = lines(log, stream)
+    assert (first["mapped"], "mapped" in second) == (True, False)
 
 
 def test_faults_are_told_as_field_and_kind_and_never_as_text(log: SubmissionLog, stream: io.BytesIO) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from gateway.settings.load import Loaded, load
 from gateway.settings.models import AnyField, GatewaySettings, ProgramSettings
+from gateway.settings.problems import Place, tidy
 from gateway.settings.wording import as_model
 
 
@@ -166,7 +167,9 @@ def test_a_top_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
     loaded = load(tmp_path / "gateway.yaml")
     assert loaded.failed
     assert loaded.settings is None
-    assert [str(one) for one in loaded.findings()] == [f"{tmp_path}/gateway.yaml:1:1: does not exist"]
+    assert [str(one) for one in loaded.findings()] == [
+        f"{tmp_path}/gateway.yaml:1:1: does not exist; -c PATH, $GATEWAY_CONFIG, or gateway init DIR"
+    ]
 
 
 # --- secrets -------------------------------------------------------------------------------------
@@ -302,3 +305,14 @@ def test_two_hundred_programs_load_in_a_moment(good: Path) -> None:
     assert loaded.findings() == []
     assert len(loaded.programs) == 201
     assert spent < 3  # 0.3 s on a slow machine
+
+
+def test_a_path_is_shown_without_detours_but_not_past_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "programs").mkdir(parents=True)
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "programs")
+    assert str(tidy(Path("programs/../users"))) == "users"
+    assert str(tidy(tmp_path / "programs" / ".." / "users")) == f"{tmp_path}/users"
+    assert str(tidy(tmp_path / "link" / ".." / "users")) == f"{tmp_path}/link/../users"
+    assert str(tidy(Path("a\0/../b"))) == "a\0/../b"
+    assert str(Place(tmp_path / "programs" / ".." / "x.yaml", 1, 2)) == f"{tmp_path}/x.yaml:1:2"

@@ -45,7 +45,7 @@ PROGRAM: dict[str, Any] = {
             "state": {"type": "us_state", "required": True},
             "loan_amount": {"type": "integer", "min": 1000, "max": 50000},
             "dob": {"type": "date", "min_age": 18},
-        }
+        },
     },
     "upstream": {"url": "", "timeouts": {"connect": "1s", "first_byte": "2s", "total": "3s"}, "late_answer": "2s"},
     "answers": [

@@ -36,14 +36,25 @@ class Late:
     """What `on_late` was told."""
 
     def __init__(self) -> None:
-        self.told: asyncio.Queue[tuple[LegacyAnswer, float]] = asyncio.Queue()
+        self.told: asyncio.Queue[tuple[LegacyAnswer | None, float]] = asyncio.Queue()
 
-    def __call__(self, answer: LegacyAnswer, seconds: float) -> None:
+    def __call__(self, answer: LegacyAnswer | None, seconds: float) -> None:
         self.told.put_nowait((answer, seconds))
 
     async def next(self) -> tuple[LegacyAnswer, float]:
+        """The next one told, which must be an answer."""
         async with asyncio.timeout(5):
-            return await self.told.get()
+            answer, seconds = await self.told.get()
+        assert answer is not None
+        return answer, seconds
+
+    async def given_up(self) -> None:
+        """Wait until told that no answer is waited for any longer, and nothing else."""
+        async with asyncio.timeout(5):
+            answer, seconds = await self.told.get()
+        assert answer is None
+        assert 0 < seconds < 5
+        assert self.told.empty()
 
 
 # --- slots ---------------------------------------------------------------------------------------
@@ -182,7 +193,7 @@ async def test_a_deadline_lets_a_late_answer_come_too() -> None:
 
 
 @pytest.mark.parametrize("then", ["fin", "reset", "junk", "never"])
-async def test_a_late_answer_that_never_becomes_complete_is_not_told(then: str) -> None:
+async def test_a_late_answer_that_never_becomes_complete_is_told_as_given_up_once(then: str) -> None:
     late, release = Late(), asyncio.Event()
 
     async def play(peer: Peer) -> None:
@@ -206,7 +217,7 @@ async def test_a_late_answer_that_never_becomes_complete_is_not_told(then: str) 
         await legacy.until(lambda: legacy.ended == 1)
         await turns()
         assert upstream.late_answers == 0
-        assert late.told.empty()
+        await late.given_up()
 
 
 async def test_without_late_answer_the_connection_ends_with_the_outcome() -> None:
@@ -232,12 +243,12 @@ async def test_waiting_for_late_answers_takes_no_slot_and_has_its_own_bound_the_
         held.release.set()
         for late in lates[1:]:
             await late.next()
-        assert lates[0].told.empty()
+        await lates[0].given_up()
     assert len(legacy.arrivals) == 3
 
 
 async def test_a_complaint_of_the_one_told_late_does_not_hurt_the_edge() -> None:
-    def broken(answer: LegacyAnswer, seconds: float) -> None:
+    def broken(answer: LegacyAnswer | None, seconds: float) -> None:
         raise RuntimeError("the journal is gone")
 
     held = Held()
@@ -296,7 +307,7 @@ async def test_a_second_close_cuts_what_the_first_one_still_grants() -> None:
             assert (await sending).failure is Failure.CANCELLED
 
 
-async def test_closing_gives_up_late_answers_without_a_word() -> None:
+async def test_closing_gives_up_late_answers_and_tells_so_before_it_is_done() -> None:
     held, late = Held(), Late()
     async with ScriptedUpstream(held) as legacy, open_edge(legacy.url, timeouts=SHORT, late_answer="60s") as upstream:
         await post(upstream, on_late=late)
@@ -304,7 +315,8 @@ async def test_closing_gives_up_late_answers_without_a_word() -> None:
         async with asyncio.timeout(2):
             await upstream.close(1)
         assert (upstream.late_answers, upstream.connections) == (0, 0)
-    assert late.told.empty()
+        assert not late.told.empty()
+    await late.given_up()
 
 
 async def test_closing_twice_is_closing_once() -> None:
