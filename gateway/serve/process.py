@@ -70,6 +70,7 @@ class Server:
         self._journal: Journal | None = None
         self._pipeline: Pipeline | None = None
         self._intake: Intake | None = None
+        self._socket: socket.socket | None = None
         self._listener: asyncio.Server | None = None
         self._admin: web.AppRunner | None = None
         self._lag: asyncio.Task[None] | None = None
@@ -89,7 +90,7 @@ class Server:
         loop = asyncio.get_running_loop()
         settings = self._settings
         host, port = settings.listening.endpoint
-        listener = _listen(host, port)
+        listener = self._socket = _listen(host, port)
         self.port = listener.getsockname()[1]
         self.log.start(loop)
         plan = self._composition.journal
@@ -159,7 +160,7 @@ class Server:
         users = self._composition.admin_users
         authenticator = Authenticator(users, self._verifier) if users is not None else None
         pages = Admin(self._metrics, authenticator=authenticator, ready=self._red, deep=self._deep)
-        self._admin = web.AppRunner(pages.application(), access_log=None, handle_signals=False)
+        self._admin = pages.runner()
         await self._admin.setup()
         sock = _listen(*admin.endpoint)
         self.admin_port = sock.getsockname()[1]
@@ -249,6 +250,8 @@ class Server:
         """Close whatever is open; may be called at any time, more than once."""
         if self._listener is not None:
             self._listener.close()
+        elif self._socket is not None:  # the start did not come so far
+            self._socket.close()
         if self._intake is not None:
             await self._intake.abort()
         for lane in self.lanes.values():

@@ -204,7 +204,7 @@ async def test_a_late_answer_that_is_given_up_is_logged_and_counted_and_its_outc
                 pass
         [line] = [line for line in gateway.log() if line["event"] == "late_answer"]
         assert (line["reference"], line["verdict"], line["rule"], line["partner"]) == (reference, "given_up", "", USER)
-        assert line["after_us"] >= 200_000
+        assert line["after_us"] > 150_000
         again = await gateway.post()
         assert (again.reason, reference in again.note) == ("outcome_unknown", True)
         assert legacy.requests == 1

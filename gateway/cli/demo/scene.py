@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -77,16 +79,15 @@ async def _play(configuration: Path, ports: Ports) -> int:
     platform = web.AppRunner(Platform(gateway_url, USER, PASSWORD).application(), access_log=None)
     server = Server(composition)
     try:
-        await legacy.start(ports.legacy)
+        async with _listening("the legacy endpoint", ports.legacy):
+            await legacy.start(ports.legacy)
         await platform.setup()
-        await web.TCPSite(platform, "127.0.0.1", ports.platform).start()
-        await server.start()
-    except OSError as error:
-        click.echo(
-            f"A port cannot be had: {os.strerror(error.errno or 0)}. "
-            "Try others: gateway demo --port 18080 --admin-port 19090",
-            err=True,
-        )
+        async with _listening("the platform", ports.platform):
+            await web.TCPSite(platform, "127.0.0.1", ports.platform).start()
+        async with _listening("the gateway", ports.gateway):
+            await server.start()
+    except _PortTaken as taken:
+        click.echo(f"{taken} Try others: gateway demo --port 18080 --admin-port 19090", err=True)
         return 1
     else:
         click.echo(playbill(ports))
@@ -95,6 +96,21 @@ async def _play(configuration: Path, ports: Ports) -> int:
         legacy.close()
         await server.close()
         await platform.cleanup()
+
+
+class _PortTaken(Exception):
+    """Which port cannot be had, for whom, and why."""
+
+
+@asynccontextmanager
+async def _listening(who: str, port: int) -> AsyncIterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # The gateway has two ports, and names the one that it could not have.
+        address = error.filename or f"127.0.0.1:{port}"
+        why = os.strerror(error.errno or 0)
+        raise _PortTaken(f"Port {address.rpartition(':')[2]} cannot be had for {who}: {why}.") from None
 
 
 def playbill(ports: Ports) -> str:
