@@ -252,6 +252,7 @@ UPDATE submissions SET body = NULL WHERE reference = ANY ($1::text[])
 """
 
 #: $1 limit -> a row each. First fingerprint and idempotency key go; the row is idle when no claim of it holds either.
+#: `+ 0`, else the highest until_ms might be looked for among the claims of all rows, from the highest down.
 EXPIRE = """
 WITH old AS MATERIALIZED (
   SELECT s.reference
@@ -261,7 +262,7 @@ WITH old AS MATERIALIZED (
 )
 UPDATE submissions AS s
 SET fingerprint = NULL, idempotency = NULL,
-    expires_ms = (SELECT max(c.until_ms) FROM claims AS c
+    expires_ms = (SELECT max(c.until_ms + 0) FROM claims AS c
                   WHERE c.reference = s.reference AND c.until_ms > (SELECT now_ms()))
 FROM old WHERE s.reference = old.reference
 RETURNING 1
