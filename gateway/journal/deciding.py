@@ -83,16 +83,18 @@ def decide(entry: Entry, found: Found, now_ms: int) -> Meeting:
     The partner's own key first, since it names the submission whatever the lead says; then the lead as a whole; then
     the claims. Nearer knowledge wins: a resend is told about itself and not that it duplicates itself.
     """
-    meeting = _keyed(entry, found.keyed, now_ms) if found.keyed else None
-    if meeting is None and found.same:
-        meeting = _same(entry, found.same, now_ms)
-    if meeting is not None and meeting.met is not Met.DUPLICATE:
-        return meeting
-    # Known, but without words (erased): even then a claim that an unknown outcome holds is never called a duplicate.
-    claimed = _claimed(entry, found.claims, now_ms) if found.claims else None
-    if meeting is not None and (claimed is None or claimed.met is not Met.UNKNOWN):
-        return meeting
-    return claimed or NOTHING
+    known: Meeting | None = None
+    for find, rows in ((_keyed, found.keyed), (_same, found.same), (_claimed, found.claims)):
+        meeting = find(entry, rows, now_ms) if rows else None  # type: ignore[arg-type]
+        if meeting is None:
+            continue
+        if known is None and meeting.met is not Met.DUPLICATE:
+            return meeting
+        # Whatever makes it a duplicate: where an unknown outcome holds it as well, that is what it is told.
+        if meeting.met is Met.UNKNOWN:
+            return meeting
+        known = known or meeting
+    return known or NOTHING
 
 
 def _keyed(entry: Entry, rows: Sequence[Holder], now_ms: int) -> Meeting | None:
