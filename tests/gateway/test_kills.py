@@ -114,10 +114,12 @@ async def test_killed_under_load_it_loses_no_acknowledged_lead_and_sends_none_tw
     assert not missing, f"{len(missing)} acknowledged leads are not in the journal"
 
 
-async def test_of_fifty_identical_leads_at_once_on_two_processes_one_goes_upstream(tmp_path: Path) -> None:
+async def test_of_fifty_identical_leads_at_once_on_two_processes_one_goes_upstream(
+    tmp_path: Path, store: dict[str, Any]
+) -> None:
     upstream = Recording()
     async with ScriptedUpstream(upstream) as legacy:
-        configuration = write_configuration(tmp_path, legacy.url, program=PROGRAM)
+        configuration = write_configuration(tmp_path, legacy.url, program=PROGRAM, top=store)
         async with (
             serving(configuration, tmp_path / "one") as one,
             serving(configuration, tmp_path / "two") as two,
