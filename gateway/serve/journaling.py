@@ -13,6 +13,7 @@ from pathlib import Path
 from gateway.journal.keys import Hashes
 from gateway.journal.port import Store
 from gateway.journal.sealing import BadKey, KeyRing, Sealer, new_key
+from gateway.journal.sqlite.store import FILE
 from gateway.observe.log import SubmissionLog
 from gateway.observe.metrics import Metrics
 from gateway.observe.words import Severity
@@ -152,6 +153,9 @@ def _kept(folder: Path, name: str, create: bool, report: Report) -> str | None:
     path = folder / _KEYS / name
     try:
         if create and not path.exists():
+            if (folder / FILE).exists():
+                report.error(f"the journal in {folder} was written with a key that is gone: {path}", "the key put back")
+                return None
             _make(path)
         return path.read_text()
     except FileNotFoundError:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.serve.compose import compose
+from gateway.settings.load import load
 from tests.support.canaries import EMAIL
 from tests.support.client import Answer
 from tests.support.running import LEAD, OK, running
@@ -237,3 +239,14 @@ async def test_named_fields_make_a_lead_the_same_by_whatever_alias_they_came(tmp
         other = {"email_address": "somebody-else@example.com", "state": "NY"}
         assert (await gateway.post(other)).reason == "accepted"
         assert legacy.requests == 2
+
+
+@pytest.mark.parametrize("name", ["journal", "index"])
+async def test_a_journal_whose_key_is_gone_is_not_begun_anew(tmp_path: Path, name: str) -> None:
+    async with running(tmp_path, "http://127.0.0.1:1/"):
+        pass
+    (tmp_path / "state" / "keys" / name).unlink()
+    loaded = load(tmp_path / "gateway.yaml")
+    assert compose(loaded, create=True) is None
+    assert any("a key that is gone" in problem.wrong for problem in loaded.findings())
+    assert not (tmp_path / "state" / "keys" / name).exists()
